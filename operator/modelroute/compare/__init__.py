@@ -1,0 +1,1 @@
+"""Offline model comparison. Empty until part 5; the operator never imports it."""

@@ -1,0 +1,1 @@
+"""The HTTPRoute: rendering and comparing it (pure), reading and writing it (one adapter)."""

@@ -1,0 +1,1 @@
+"""Prometheus: presets and the counter ledger (pure), the sampler (one adapter)."""

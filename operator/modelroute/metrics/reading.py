@@ -1,0 +1,55 @@
+"""What the sampler is asked and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelroute.rollout.evidence import Unknown, WindowReading
+
+__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "RouteQuery", "Unknown", "WindowReading"]
+
+
+class Metric(StrEnum):
+    """What an objective counts as bad (DESIGN.md §4)."""
+
+    ERROR_RATE = "ErrorRate"
+    LATENCY_ABOVE = "LatencyAbove"
+    SAFETY_VIOLATION_RATE = "SafetyViolationRate"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveQuery:
+    """`threshold_s` > 0 for LatencyAbove; `min_coverage` in (0, 1] for SafetyViolationRate; else None."""
+
+    name: str
+    metric: Metric
+    threshold_s: float | None = None
+    min_coverage: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmQuery:
+    """An arm as the metrics know it: the Service behind it."""
+
+    name: str
+    namespace: str
+    service: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteQuery:
+    """Counts of one rule of one HTTPRoute, for the windows (since, until] of `window_s` seconds each.
+
+    `since` and `until` are unix seconds and multiples of `window_s`.
+    """
+
+    namespace: str
+    route: str
+    rule: int
+    arms: tuple[ArmQuery, ...]
+    objectives: tuple[ObjectiveQuery, ...]
+    since: float
+    until: float
+    window_s: float

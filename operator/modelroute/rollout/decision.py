@@ -1,0 +1,60 @@
+"""What one tick decided: values only; carrying it out is the controller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Split
+
+
+class Phase(StrEnum):
+    """`status.phase`."""
+
+    PENDING = "Pending"
+    STABLE = "Stable"
+    PROGRESSING = "Progressing"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PAUSED = "Paused"
+    HOLDING = "Holding"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something that happened, for an event."""
+
+    reason: Reason
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOrder:
+    """What the route is to have: the split, the stable split, and which attempt is going back (empty: none)."""
+
+    split: Split
+    stable: Split
+    rollback_of: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`record` is what has to be written down before `order` is carried out; `fresh` says that the attempt is a new one.
+
+    No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here.
+    """
+
+    phase: Phase
+    reason: Reason
+    message: str
+    order: RouteOrder | None = None
+    record: Record | None = None
+    fresh: bool = False
+    lacking: tuple[str, ...] = ()
+    announcements: tuple[Announcement, ...] = ()
+    stalled: bool = False
+    wake_after_s: float = 15.0

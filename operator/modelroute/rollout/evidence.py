@@ -1,0 +1,35 @@
+"""What was counted, and what could not be: the values that a look at the metrics brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelroute.analysis.design import Outcomes
+from modelroute.rollout.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Why something is not known; `objective` and `arm` are None where all of them are meant."""
+
+    reason: Reason
+    message: str
+    objective: str | None = None
+    arm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowReading:
+    """One window of the wall clock (unix seconds). A key absent from `outcomes` has an `Unknown` that says why.
+
+    `outcomes` by (objective, arm). `completions` is each arm's answered requests at the gateway; an arm absent from it
+    is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured.
+    """
+
+    start: float
+    end: float
+    outcomes: Mapping[tuple[str, str], Outcomes]
+    completions: Mapping[str, float]
+    unknown: tuple[Unknown, ...]
+    slowest_p99_s: float | None = None

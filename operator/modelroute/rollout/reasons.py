@@ -1,0 +1,54 @@
+"""Every reason, once: the same word in a condition, an event, a message and a metric's label.
+
+A reason has one meaning. `docs/reasons.md` says for each what to do; a test keeps the two in step.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """CamelCase as `metav1.Condition.reason` wants it."""
+
+    # The spec.
+    ACCEPTED = "Accepted"
+    INVALID_SPEC = "InvalidSpec"
+    NOT_IN_FORCE = "NotInForce"
+    BACKEND_NOT_FOUND = "BackendNotFound"
+    NO_READY_ENDPOINTS = "NoReadyEndpoints"
+    ROUTE_NOT_OURS = "RouteNotOurs"
+
+    # The gateway.
+    PROGRAMMED = "Programmed"
+    WAITING_FOR_GATEWAY = "WaitingForGateway"
+    GATEWAY_REJECTED = "GatewayRejected"
+
+    # Evidence.
+    EVIDENCE_CURRENT = "EvidenceCurrent"
+    PROMETHEUS_UNAVAILABLE = "PrometheusUnavailable"
+    PROMETHEUS_NOT_CONFIGURED = "PrometheusNotConfigured"
+    QUERY_WARNING = "QueryWarning"
+    NO_DATA = "NoData"
+    STALE_DATA = "StaleData"
+    SCRAPE_GAP = "ScrapeGap"
+    NOT_A_NUMBER = "NotANumber"
+    AMBIGUOUS_SERIES = "AmbiguousSeries"
+    JUDGE_SILENT = "JudgeSilent"
+    LOW_COVERAGE = "LowCoverage"
+
+    # The rollout.
+    FIRST_LOOK = "FirstLook"
+    STABLE = "Stable"
+    ROLLOUT_STARTED = "RolloutStarted"
+    STEP_STARTED = "StepStarted"
+    STEP_LIVE = "StepLive"
+    STEP_PASSED = "StepPassed"
+    SETTLING = "Settling"
+    COLLECTING_EVIDENCE = "CollectingEvidence"
+    PROMOTED = "Promoted"
+    HARM_DETECTED = "HarmDetected"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    SPEC_CHANGED = "SpecChanged"
+    HOLDING = "Holding"

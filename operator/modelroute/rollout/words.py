@@ -1,0 +1,20 @@
+"""Numbers in the words of a sentence."""
+
+from __future__ import annotations
+
+
+def duration(seconds: float) -> str:
+    """'45s', '3m20s', '1h05m'; never negative, whole seconds, rounded up so that a wait is not promised too short."""
+    whole = max(0, int(-(-seconds // 1)))
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m" if minutes else f"{hours}h"
+    if minutes:
+        return f"{minutes}m{left:02d}s" if left else f"{minutes}m"
+    return f"{left}s"
+
+
+def count(number: float) -> str:
+    """'1,234', or '12.5' where a count is not whole."""
+    return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"

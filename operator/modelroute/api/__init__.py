@@ -1,1 +1,4 @@
-"""What users write and read: pydantic types, conditions, CRD rendering. Imports `rollout` values at most, never an adapter."""
+"""What users write and read: pydantic types, conditions, CRD rendering.
+
+Imports `rollout` values at most, never an adapter.
+"""

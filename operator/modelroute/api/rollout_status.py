@@ -1,0 +1,145 @@
+"""What came of an attempt: the status of a ModelRollout, for people and for the operator after a restart."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from modelroute.api.fields import Instant, Line, Sentence, Word
+from modelroute.api.schema import LIST_ATOMIC, Wire
+from modelroute.api.status import Conditions, EvidenceList, LiveWeight
+
+
+class RolloutPhase(StrEnum):
+    """Where an attempt is; the last four words are final."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PAUSED = "Paused"
+    HOLDING = "Holding"
+    ROLLING_BACK = "RollingBack"
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    SUPERSEDED = "Superseded"
+    ABORTED = "Aborted"
+
+
+class Decision(Wire):
+    """What was decided, and why; once it is written it stands."""
+
+    verdict: Word = Field(description="What was decided, in one word.")
+    reason: Word = Field(description="Why, in one CamelCase word.")
+    objective: Word | None = Field(None, description="Name of the objective that decided, if one did.")
+    candidate: Word | None = Field(None, description="Name of the arm that it was about, if it was one.")
+    evidence: Word | None = Field(
+        None, description="Weight of the evidence and the weight that decides, for example 23.4 of 20."
+    )
+    message: Sentence = Field(description="Why, in a sentence.")
+    at: Instant = Field(description="When it was decided.")
+
+
+class CandidateRequests(Wire):
+    """How many requests a candidate answered in this step."""
+
+    candidate: Word = Field(description="Name of the arm.")
+    requests: int = Field(description="Requests that it answered since the step had settled.")
+
+
+class Tally(Wire):
+    """Counts of one arm for one objective."""
+
+    objective: Word = Field(description="Name of the objective.")
+    arm: Word = Field(description="Name of the arm.")
+    bad: float = Field(description="Bad requests; may be fractional.")
+    total: float = Field(description="Requests.")
+
+
+class StepSums(Wire):
+    """What was counted while one step was live."""
+
+    step: Annotated[int, Field(ge=0)] = Field(description="Index of the step, from 0.")
+    progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
+        None, description="How far of the way the step was, in percent."
+    )
+    live_at: Instant | None = Field(None, description="When the step was live.")
+    left_at: Instant | None = Field(None, description="When the step was left.")
+    windows: Annotated[int, Field(ge=0)] | None = Field(None, description="Windows that were counted.")
+    tallies: Annotated[list[Tally], Field(max_length=256), LIST_ATOMIC] = Field(
+        default_factory=list, description="Counts by objective and arm."
+    )
+
+
+class WindowRecord(Wire):
+    """One window of evidence, in short."""
+
+    end: Instant = Field(description="End of the window.")
+    step: Annotated[int, Field(ge=0)] = Field(description="Index of the step that was live, from 0.")
+    counts: Sentence = Field(
+        description="Bad of all requests by objective and arm, for example errors/small=3/120 "
+        "errors/large=1/480."
+    )
+    note: Line | None = Field(None, description="What was not known in this window, in short.")
+
+
+class ModelRolloutStatus(Wire):
+    """What the attempt has done, has seen and has come to."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Generation of the spec that this status is about."
+    )
+    phase: Word | None = Field(
+        None,
+        description="Pending, Progressing, AwaitingApproval, Paused, Holding, RollingBack, or how it ended: "
+        "Promoted, RolledBack, Superseded or Aborted.",
+    )
+    reason: Word | None = Field(None, description="Why it is in this phase, in one CamelCase word.")
+    message: Sentence | None = Field(None, description="What is going on or how it ended, in a sentence.")
+    step_index: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Index of the current step, from 0."
+    )
+    step: Word | None = Field(None, description="Step and how many there are, for example 2/5.")
+    move: Line | None = Field(
+        None, description="What the attempt changes, in words, for example small 0 → 40 %, large 100 → 60 %."
+    )
+    live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
+    live_weights: Annotated[list[LiveWeight], Field(max_length=32), LIST_ATOMIC] | None = Field(
+        None, description="Live share of every arm."
+    )
+    started_at: Instant | None = Field(None, description="When the attempt started.")
+    step_started_at: Instant | None = Field(None, description="When the current step's split was decided.")
+    step_live_at: Instant | None = Field(None, description="When the gateway had it.")
+    settled_at: Instant | None = Field(None, description="When its evidence began to count.")
+    evidence_until: Instant | None = Field(None, description="End of the last window that was consumed.")
+    decided_at: Instant | None = Field(None, description="When the outcome was decided.")
+    rolled_back_at: Instant | None = Field(None, description="When the gateway had the rollback.")
+    finished_at: Instant | None = Field(None, description="When the attempt ended.")
+    paused_seconds: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="How long the deadline's clock has stood still, in seconds."
+    )
+    decision: Decision | None = Field(
+        None, description="The decision that ended the attempt, or is about to."
+    )
+    step_requests: Annotated[list[CandidateRequests], Field(max_length=16), LIST_ATOMIC] | None = Field(
+        None, description="Requests that each candidate answered in this step since it had settled."
+    )
+    lacking: Annotated[list[Sentence], Field(max_length=64), LIST_ATOMIC] | None = Field(
+        None, description="What is lacking to leave this step, and when it will be there at today's traffic."
+    )
+    objectives: EvidenceList | None = Field(
+        None, description="What is known of every objective and candidate."
+    )
+    sums: Annotated[list[StepSums], Field(max_length=20), LIST_ATOMIC] | None = Field(
+        None, description="What was counted in each step."
+    )
+    windows: Annotated[list[WindowRecord], Field(max_length=60), LIST_ATOMIC] | None = Field(
+        None, description="The last windows of evidence, the newest last."
+    )
+    engine_state: Annotated[str, Field(max_length=65536)] | None = Field(
+        None, description="State of the statistics after evidenceUntil, for the operator alone."
+    )
+    conditions: Conditions | None = Field(
+        None, description="Programmed, MetricsAvailable, Ready and the like."
+    )

@@ -79,10 +79,10 @@ _ONE_ENTRANCE: Final = Cel(
 def _names_a_model(field: str) -> Cel:
     return Cel(
         f"!has(self.rollout.{field}) || self.models.exists(m, m.name == self.rollout.{field})",
-        "must be the name of one of spec.models",
+        f"{field} must be the name of one of spec.models",
         f".rollout.{field}",
-        f'"no model is called \'" + self.rollout.{field} + "\': name one of " '
-        "+ self.models.map(m, m.name).join(', ')",
+        # Without the names that there are: joining them exceeds the cost budget.
+        f'"no model is called \'" + self.rollout.{field} + "\': set {field} to the name of one of spec.models"',
     )
 
 

@@ -72,6 +72,15 @@ class StepSums(Wire):
     )
 
 
+class UnknownNote(Wire):
+    """Something that the last window could not tell."""
+
+    reason: Word = Field(description="Why, in one CamelCase word.")
+    message: Sentence = Field(description="Why, in a sentence.")
+    objective: Word | None = Field(None, description="Name of the objective; not set where all are meant.")
+    arm: Word | None = Field(None, description="Name of the arm; not set where all are meant.")
+
+
 class WindowRecord(Wire):
     """One window of evidence, in short."""
 
@@ -124,6 +133,12 @@ class ModelRolloutStatus(Wire):
     )
     step_requests: Annotated[list[CandidateRequests], Field(max_length=16), LIST_ATOMIC] | None = Field(
         None, description="Requests that each candidate answered in this step since it had settled."
+    )
+    slowest_p99_seconds: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Largest 99th percentile of the duration of requests seen, in seconds."
+    )
+    unknown: Annotated[list[UnknownNote], Field(max_length=64), LIST_ATOMIC] | None = Field(
+        None, description="What the last window could not tell; while there is any, no step is left."
     )
     lacking: Annotated[list[Sentence], Field(max_length=64), LIST_ATOMIC] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."

@@ -77,12 +77,13 @@ _ONE_ENTRANCE: Final = Cel(
 
 
 def _names_a_model(field: str) -> Cel:
+    advice = f"set {field} to the name of one of spec.models"
     return Cel(
         f"!has(self.rollout.{field}) || self.models.exists(m, m.name == self.rollout.{field})",
-        f"{field} must be the name of one of spec.models",
+        advice,
         f".rollout.{field}",
         # Without the names that there are: joining them exceeds the cost budget.
-        f'"no model is called \'" + self.rollout.{field} + "\': set {field} to the name of one of spec.models"',
+        f'"no model is called \'" + self.rollout.{field} + "\': {advice}"',
     )
 
 

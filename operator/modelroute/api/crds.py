@@ -87,7 +87,8 @@ def schema(resource: type[Resource]) -> dict[str, Any]:
         "apiVersion": {"type": "string", "description": f"{GROUP}/{VERSION}."},
         "kind": {"type": "string", "description": f"{resource.KIND}."},
         "metadata": {"type": "object"},
-        **{part: _structural(whole["properties"][part], definitions) for part in ("spec", "status")},
+        "spec": _structural(whole["properties"]["spec"], definitions),
+        "status": _without_rules(_structural(whole["properties"]["status"], definitions)),
     }
     return root
 
@@ -162,6 +163,19 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
             name: _structural(below, definitions) for name, below in node["properties"].items()
         }
     return rendered
+
+
+def _without_rules(node: dict[str, Any]) -> dict[str, Any]:
+    """A status repeats parts of the spec; it must not be refused for them, so it keeps none of their
+    rules.
+    """
+    bare = {keyword: value for keyword, value in node.items() if keyword != "x-kubernetes-validations"}
+    for keyword in ("items", "additionalProperties"):
+        if keyword in bare:
+            bare[keyword] = _without_rules(bare[keyword])
+    if "properties" in bare:
+        bare["properties"] = {name: _without_rules(below) for name, below in bare["properties"].items()}
+    return bare
 
 
 def _resolved(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ LabelName = Annotated[
     Field(min_length=1, max_length=63),
     Cel(
         _matches(LABEL_NAME),
-        "must be lower-case letters, digits and dashes, at most 63, for example small-v2",
+        "must be a name of lower-case letters, digits and dashes, at most 63, for example chat-2",
     ),
 ]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from modelroute.api.fields import Instant, Line, Sentence, Word
-from modelroute.api.schema import LIST_ATOMIC, Wire
+from modelroute.api.schema import Keep, Wire
 from modelroute.api.status import Conditions, EvidenceList, LiveWeight
+
+ENGINE_STATE_LIMIT: Final = 262_144
+"""Characters: 16 objectives × 8 candidates × 3 processes × 16 capitals in doubles, four times over."""
 
 
 class RolloutPhase(StrEnum):
@@ -67,7 +70,7 @@ class StepSums(Wire):
     live_at: Instant | None = Field(None, description="When the step was live.")
     left_at: Instant | None = Field(None, description="When the step was left.")
     windows: Annotated[int, Field(ge=0)] | None = Field(None, description="Windows that were counted.")
-    tallies: Annotated[list[Tally], Field(max_length=256), LIST_ATOMIC] = Field(
+    tallies: Annotated[list[Tally], Keep(first=256)] = Field(
         default_factory=list, description="Counts by objective and arm."
     )
 
@@ -114,7 +117,7 @@ class ModelRolloutStatus(Wire):
         None, description="What the attempt changes, in words, for example small 0 → 40 %, large 100 → 60 %."
     )
     live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
-    live_weights: Annotated[list[LiveWeight], Field(max_length=32), LIST_ATOMIC] | None = Field(
+    live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
         None, description="Live share of every arm."
     )
     started_at: Instant | None = Field(None, description="When the attempt started.")
@@ -131,28 +134,28 @@ class ModelRolloutStatus(Wire):
     decision: Decision | None = Field(
         None, description="The decision that ended the attempt, or is about to."
     )
-    step_requests: Annotated[list[CandidateRequests], Field(max_length=16), LIST_ATOMIC] | None = Field(
+    step_requests: Annotated[list[CandidateRequests], Keep(first=16)] | None = Field(
         None, description="Requests that each candidate answered in this step since it had settled."
     )
     slowest_p99_seconds: Annotated[float, Field(ge=0)] | None = Field(
         None, description="Largest 99th percentile of the duration of requests seen, in seconds."
     )
-    unknown: Annotated[list[UnknownNote], Field(max_length=64), LIST_ATOMIC] | None = Field(
+    unknown: Annotated[list[UnknownNote], Keep(first=64)] | None = Field(
         None, description="What the last window could not tell; while there is any, no step is left."
     )
-    lacking: Annotated[list[Sentence], Field(max_length=64), LIST_ATOMIC] | None = Field(
+    lacking: Annotated[list[Sentence], Keep(first=64)] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
     )
     objectives: EvidenceList | None = Field(
         None, description="What is known of every objective and candidate."
     )
-    sums: Annotated[list[StepSums], Field(max_length=20), LIST_ATOMIC] | None = Field(
+    sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(
         None, description="What was counted in each step."
     )
-    windows: Annotated[list[WindowRecord], Field(max_length=60), LIST_ATOMIC] | None = Field(
+    windows: Annotated[list[WindowRecord], Keep(last=60)] | None = Field(
         None, description="The last windows of evidence, the newest last."
     )
-    engine_state: Annotated[str, Field(max_length=65536)] | None = Field(
+    engine_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the statistics after evidenceUntil, for the operator alone."
     )
     conditions: Conditions | None = Field(

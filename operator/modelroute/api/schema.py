@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, JsonValue
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 
 class Wire(BaseModel):
@@ -24,7 +24,9 @@ class Wire(BaseModel):
     wants to know.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", allow_inf_nan=False
+    )
 
     def to_wire(self) -> dict[str, Any]:
         """As JSON has it, camelCase, without the fields that are not set."""
@@ -80,6 +82,29 @@ class Extra:
         for keyword, value in self.keywords:
             rendered[keyword] = list(value) if isinstance(value, tuple) else value
         return rendered
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A list of a status, of at most so many entries: more are let go, because a status write must never fail
+    for it.
+    """
+
+    first: int = 0
+    last: int = 0
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._cut, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "maxItems": self.first or self.last, "x-kubernetes-list-type": "atomic"}
+
+    def _cut(self, entries: Any) -> Any:
+        if not isinstance(entries, list | tuple):
+            return entries
+        return list(entries[: self.first] if self.first else entries[-self.last :])
 
 
 def list_map(*keys: str) -> Extra:

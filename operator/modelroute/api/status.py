@@ -1,10 +1,11 @@
 """What a user reads: the status of a ModelRoute, and the pieces that a ModelRollout's status shares with it.
 
 A structural schema prunes what it does not know, so a field that is not here is never stored. To add one: one
-line with a description, then `python -m modelroute.api.crds`. Numbers for people are strings with their unit
-(`1.23%`), exact counts are integers. Enumerations stay plain strings in the schema, because an older operator
-must be able to read what a newer one wrote; the words that this version writes are in the StrEnums beside
-them.
+line with a description, then `python -m modelroute.api.crds`. No rule of the API server applies to a status,
+and what is too long is cut here: a rollback must not wait for a sentence. Numbers for people are strings with
+their unit (`1.23%`), exact counts are integers. Enumerations stay plain strings in the schema, because an
+older operator must be able to read what a newer one wrote; the words that this version writes are in the
+StrEnums beside them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from modelroute.api.fields import Instant, Line, Path, Sentence, Word
 from modelroute.api.routing import BackendRef
-from modelroute.api.schema import LIST_ATOMIC, Wire, list_map
+from modelroute.api.schema import Keep, Wire, list_map
 
 
 class Phase(StrEnum):
@@ -133,7 +134,7 @@ class Evidence(Wire):
     message: Sentence | None = Field(None, description="Why, in a sentence.")
 
 
-EvidenceList = Annotated[list[Evidence], Field(max_length=256), list_map("name", "candidate")]
+EvidenceList = Annotated[list[Evidence], Keep(first=256)]
 
 
 class ModelRouteStatus(Wire):
@@ -155,10 +156,10 @@ class ModelRouteStatus(Wire):
         None, description="How far of the way from the stable to the wanted split is live, in percent."
     )
     live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
-    live_weights: Annotated[list[LiveWeight], Field(max_length=32), LIST_ATOMIC] | None = Field(
+    live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
         None, description="Live share of every arm."
     )
-    stable: Annotated[list[StableShare], Field(max_length=16), LIST_ATOMIC] | None = Field(
+    stable: Annotated[list[StableShare], Keep(first=16)] | None = Field(
         None, description="Split that was last promoted, to which a rollback returns."
     )
     verdict: Word | None = Field(
@@ -176,10 +177,10 @@ class ModelRouteStatus(Wire):
         description="Action that a person may take now, as the value of the annotation "
         "modelroute.dev/action.",
     )
-    lacking: Annotated[list[Sentence], Field(max_length=64), LIST_ATOMIC] | None = Field(
+    lacking: Annotated[list[Sentence], Keep(first=64)] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
     )
-    not_in_force: Annotated[list[FieldNotInForce], Field(max_length=64), LIST_ATOMIC] | None = Field(
+    not_in_force: Annotated[list[FieldNotInForce], Keep(first=64)] | None = Field(
         None, description="Fields of the spec that this version does not act on."
     )
     objectives: EvidenceList | None = Field(

@@ -99,7 +99,7 @@ class Rollout(Wire):
         Field(min_length=1, max_length=20),
         LIST_ATOMIC,
         Cel(
-            "self[self.size() - 1].progress == 100",
+            "self.size() == 0 || self[self.size() - 1].progress == 100",
             "the last step must have progress: 100, or the wanted split would never be reached: add a step "
             "{progress: 100}",
         ),

@@ -36,9 +36,8 @@ from devstack.model_answers import (
 from devstack.model_faults import BadControl, Fate, Faults, draw_fate
 from devstack.model_metrics import ModelMetrics
 from devstack.open_files import allow_many_open_files
+from devstack.request_record import SERVED_BY, UNSAFE_HEADER
 
-SERVED_BY = "x-served-by"
-UNSAFE_HEADER = "x-answer-unsafe"
 LARGEST_BODY = 4 * 1024 * 1024
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from typing import Any
 import pytest
 import yaml
 
-from modelroute.api.crds import file_name
-from modelroute.api.resources import RESOURCES
+from modelroute.api.crds import file_name, schema
+from modelroute.api.resources import RESOURCES, ModelRoute, Resource
 
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "schema-tests"
+# The one of this environment, else the one on PATH.
+KUBECTL = shutil.which("kubectl", path=str(Path(sys.executable).parent)) or "kubectl"
 Manifest = dict[str, Any]
 Mutation = Callable[[Manifest], None]
 
@@ -33,7 +37,7 @@ class Cluster:
 
     def run(self, *arguments: str, manifest: Manifest | None = None) -> tuple[int, str]:
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", self._kubeconfig, *arguments],
+            [KUBECTL, "--kubeconfig", self._kubeconfig, *arguments],
             input=None if manifest is None else json.dumps(manifest),
             capture_output=True,
             text=True,
@@ -386,7 +390,7 @@ REFUSED: dict[str, tuple[Mutation, str, str]] = {
         "spec.models: Invalid value",
         "give one model tier: Large",
     ),
-    "no steps": (put(STEPS, []), f"{STEPS}: Invalid value", "at least 1 items"),
+    "no steps": (put(STEPS, []), f"{STEPS}: Invalid value: 0", "at least 1 items"),
     "21 steps": (
         put(STEPS, [{"progress": n} for n in [*range(1, 21), 100]]),
         f"{STEPS}: Too many",
@@ -711,6 +715,54 @@ def test_a_split_that_cannot_be_is_refused(mutate: Mutation, advice: str, cluste
     mutate(rollout)
 
     assert advice in cluster.refuses(rollout)
+
+
+SCALARS = {"string": "text", "boolean": True, "integer": 1, "number": 1.5}
+
+
+def filled(schema: Manifest) -> Any:
+    """A value that uses every field of a schema."""
+    if schema["type"] == "object":
+        return {name: filled(below) for name, below in schema.get("properties", {}).items()}
+    if schema["type"] == "array":
+        return [filled(schema["items"])]
+    if schema.get("format") == "date-time":
+        return "2026-01-02T03:04:05.250000Z"
+    return schema.get("enum", [SCALARS[schema["type"]]])[0]
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.KIND)
+def test_no_field_of_a_status_is_pruned(resource: type[Resource], cluster: Cluster, good: Manifest) -> None:
+    manifest = good if resource is ModelRoute else a_rollout()
+    manifest["metadata"]["name"] = name = f"full-{resource.KIND.lower()}"
+    whole = filled(schema(resource)["properties"]["status"])
+    status = resource.model_fields["status"].annotation.model_validate(whole).to_wire()  # type: ignore[union-attr]
+    assert status == whole
+    cluster.run("delete", resource.PLURAL, name, "-n", NAMESPACE)
+    cluster.must("create", "-f", "-", manifest=manifest)
+
+    cluster.must("replace", "--subresource=status", "-f", "-", manifest=manifest | {"status": status})
+
+    stored = json.loads(cluster.must("get", resource.PLURAL, name, "-n", NAMESPACE, "-o", "json"))
+    assert stored["status"] == status
+
+
+def test_kubectl_get_shows_where_a_route_is(cluster: Cluster, good: Manifest) -> None:
+    good["metadata"]["name"] = "columns"
+    cluster.run("delete", "modelroutes", "columns", "-n", NAMESPACE)
+    cluster.must("create", "-f", "-", manifest=good)
+    status = {
+        "phase": "Progressing",
+        "step": "2/5",
+        "live": "small 10 %, large 90 %",
+        "verdict": "NotHarmful",
+    }
+    cluster.must("replace", "--subresource=status", "-f", "-", manifest=good | {"status": status})
+
+    header, row = cluster.must("get", "mroute", "columns", "-n", NAMESPACE).splitlines()
+
+    assert header.split() == ["NAME", "PHASE", "STEP", "LIVE", "VERDICT", "AGE"]
+    assert "Progressing   2/5    small 10 %, large 90 %   NotHarmful" in row
 
 
 @pytest.mark.parametrize("kind", ["modelroutes", "modelrollouts"])

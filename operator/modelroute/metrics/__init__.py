@@ -1,1 +1,10 @@
-"""Prometheus: presets and the counter ledger (pure), the sampler (one adapter)."""
+"""Prometheus: what was counted in a window of time, or why that is not known.
+
+    reading     what is asked and answered            sampler      asks in batches; the one thing others call
+    ledger      counters and scrapes (pure)           prometheus   the wire (the adapter)
+    counting    what is bad (pure)                    selectors    PromQL, quoted (pure)
+    traefik     one gateway's labels (pure)           judge        verdicts and coverage (pure)
+    sources     the port of presets                   windows      one reading, put together (pure)
+
+May import `analysis`, `rollout` and `errors`; only `prometheus` and `sampler` know HTTP, threads and the clock.
+"""

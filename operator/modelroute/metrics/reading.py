@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelroute.rollout.evidence import Unknown, WindowReading
 
-__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "RouteQuery", "Unknown", "WindowReading"]
+__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "Reading", "RouteQuery", "Unknown", "WindowReading"]
 
 
 class Metric(StrEnum):
@@ -30,19 +31,27 @@ class ObjectiveQuery:
 
 @dataclass(frozen=True, slots=True)
 class ArmQuery:
-    """An arm as the metrics know it: the Service behind it."""
+    """An arm as the metrics know it: the Service behind it.
+
+    `index` is its place among the rule's backendRefs, where it is known and does not change in the attempt;
+    without it, two arms whose Services read alike in a gateway's labels (`a-b`/`c` and `a`/`b-c`, or two
+    ports of one) are ambiguous.
+    """
 
     name: str
     namespace: str
     service: str
     port: int
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RouteQuery:
     """Counts of one rule of one HTTPRoute, for the windows (since, until] of `window_s` seconds each.
 
-    `since` and `until` are unix seconds and multiples of `window_s`.
+    `since` and `until` are unix seconds and multiples of `window_s`. `gateways` are (namespace, name) of the
+    Gateways or ListenerSets that the route hangs on; without them a gateway whose name holds `-gw-` or `-ls-`
+    is ambiguous.
     """
 
     namespace: str
@@ -53,3 +62,15 @@ class RouteQuery:
     since: float
     until: float
     window_s: float
+    gateways: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(WindowReading):
+    """A window as the sampler reads it, with what the status says of its histograms.
+
+    `boundaries` are those (seconds) behind `Outcomes.compared` of each LatencyAbove objective that could be
+    counted: the first one stands for the threshold, and the status names it where it is another number.
+    """
+
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -1,0 +1,115 @@
+"""Safety violations, as a judge beside each backend counts them: judged answers, violations among them,
+coverage.
+
+The judge's targets are those whose `namespace` and `service` labels are the backend's; there is one counter,
+`modelroute_judge_total{verdict="pass"|"violation"|"error"}`. A judge's error is not a pass, and its silence
+is not safety.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelroute.metrics import ledger
+from modelroute.metrics.counting import Judged
+from modelroute.metrics.reading import ArmQuery, RouteQuery
+from modelroute.metrics.selectors import Question, re2_quote
+from modelroute.metrics.sources import PROCESS_START, Samples, Source
+from modelroute.rollout.reasons import Reason
+
+COVERAGE_S = 60.0
+"""Coverage is measured over this time before a window's end: within one window a late verdict would be a
+missing one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Names of the judge's counter and of the labels of its targets."""
+
+    metric: str = "modelroute_judge_total"
+    verdict_label: str = "verdict"
+    namespace_label: str = "namespace"
+    service_label: str = "service"
+
+    def source(self, query: RouteQuery) -> Source:
+        matchers = (
+            (self.namespace_label, tuple(re2_quote(arm.namespace) for arm in query.arms)),
+            (self.service_label, tuple(re2_quote(arm.service) for arm in query.arms)),
+        )
+        return Source(
+            counters=Question(self.metric, matchers),
+            targets=Question(PROCESS_START, matchers),
+            own=frozenset({self.verdict_label}),
+        )
+
+    def verdicts(
+        self, arm: ArmQuery, samples: Samples, start: float, end: float, *, scrape_interval_s: float
+    ) -> Judged | ledger.Problem:
+        """What was said of an arm's answers in (`start`, `end`]."""
+        wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
+        targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
+        found = [counter for counter in samples.counters if wanted <= counter.target]
+        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s)
+        problem = window.problem or ledger.misplaced(found, targets, start, end)
+        if problem:
+            return problem
+        by_verdict: dict[str, float] = {}
+        for counter in found:
+            verdict = counter.labels.get(self.verdict_label, "")
+            by_verdict[verdict] = by_verdict.get(verdict, 0.0) + ledger.increase(counter, window.spans)
+        if math.isnan(math.fsum(by_verdict.values())):
+            return ledger.Problem(Reason.NOT_A_NUMBER, f"{self.metric} has a value that is not a count")
+        return Judged(
+            passes=by_verdict.get("pass", 0.0),
+            violations=by_verdict.get("violation", 0.0),
+            errors=by_verdict.get("error", 0.0),
+        )
+
+
+def coverage_span_s(window_s: float, scrape_interval_s: float) -> float:
+    return max(COVERAGE_S, window_s, 4 * scrape_interval_s)
+
+
+def coverage_problem(
+    judged: Judged | ledger.Problem, answered: float, min_coverage: float | None
+) -> ledger.Problem | None:
+    """Is too little judged to say anything? `answered` are the answers (2xx) there were to judge in the same
+    span.
+    """
+    if isinstance(judged, ledger.Problem):
+        return judged
+    if answered > 0 and judged.total + judged.errors == 0:
+        return ledger.Problem(
+            Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute"
+        )
+    if min_coverage is not None and judged.total < min_coverage * answered:
+        share = 100 * judged.total / answered
+        wanted = f"{100 * min_coverage:g} %"
+        message = f"{share:.0f} % of {answered:.0f} answers judged in the last minute, {wanted} wanted"
+        return ledger.Problem(Reason.LOW_COVERAGE, message)
+    return None
+
+
+def silent(problem: ledger.Problem, arm: ArmQuery, metric: str) -> ledger.Problem:
+    """No target at all is a silent judge, and says where it is expected."""
+    if problem.reason is not Reason.NO_DATA:
+        return problem
+    message = f"no scraped target of service {arm.namespace}/{arm.service} for {metric}: {problem.message}"
+    return ledger.Problem(Reason.JUDGE_SILENT, message)
+
+
+def same_service(query: RouteQuery) -> Mapping[str, ledger.Problem]:
+    """Arms that share a Service (by two ports): a judge of the Service cannot tell them apart."""
+    services: dict[tuple[str, str], list[str]] = {}
+    for arm in query.arms:
+        services.setdefault((arm.namespace, arm.service), []).append(arm.name)
+    message = "another arm has the same service, whose judge cannot tell them apart"
+    return {
+        arm: ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+        for arms in services.values()
+        if len(arms) > 1
+        for arm in arms
+    }

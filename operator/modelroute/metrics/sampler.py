@@ -1,0 +1,267 @@
+"""The sampler: one per Prometheus, asked for windows by every route's loop, asking Prometheus few and bounded
+questions.
+
+    read() ─┐  wait a moment  ┌─ targets ─────→ process starts ─┐
+    read() ─┼─ for others ────┤                                 ├─ split by question ─→ cut into windows ─→
+    readings read() ─┘  (same windows) └─ counters, joined by metric ────┘
+
+Windows come oldest first, only complete ones, and at most `MAX_WINDOWS` of them; whoever asked comes back for
+the rest. A transport failure raises Unavailable and consumes nothing: Prometheus keeps the samples. What the
+samples cannot tell is in the readings as Unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Protocol
+
+from modelroute.errors import Unavailable
+from modelroute.metrics import ledger
+from modelroute.metrics.judge import Judge
+from modelroute.metrics.ledger import Series, window_end_for
+from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning
+from modelroute.metrics.reading import Reading, RouteQuery, WindowReading
+from modelroute.metrics.selectors import Question, joined, merged, re2_quote, selector
+from modelroute.metrics.sources import PROCESS_START, Preset, Samples, Source
+from modelroute.metrics.traefik import Traefik
+from modelroute.metrics.windows import Reader, unknown_window
+from modelroute.rollout.reasons import Reason
+
+__all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "window_end_for"]
+
+MAX_WINDOWS = 20
+MAX_SPAN_S = 600.0
+MAX_QUESTION_SIZE = 16_000
+MAX_INSTANCES = 200
+IDENTITY_KEPT_S = 3600.0
+
+
+class SampleStore(Protocol):
+    """Where raw samples are; `Prometheus` is one. Blocking: called in the executor."""
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        """The samples of a range selector at unix seconds `at`; raises Unavailable."""
+
+
+class Sampler:
+    """Windows of counts for routes. `clock` gives unix seconds; the blocking queries run in `executor`."""
+
+    def __init__(
+        self,
+        server: PrometheusServer,
+        executor: Executor,
+        *,
+        store: SampleStore | None = None,
+        preset: Preset | None = None,
+        judge: Judge | None = None,
+        clock: Callable[[], float] = time.time,
+        batch_wait_s: float = 0.05,
+    ) -> None:
+        self._scrape_interval_s = server.scrape_interval_s
+        self._executor = executor
+        self._store = store or Prometheus(server)
+        self._preset = preset or Traefik()
+        self._reader = Reader(self._preset, judge or Judge(), server.scrape_interval_s)
+        self._clock = clock
+        self._batch_wait_s = batch_wait_s
+        self._open: dict[tuple[float, float], _Batch] = {}
+        self._routes_by_identity: dict[str, dict[tuple[str, str], float]] = {}
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        """The complete windows of `query` from `since` on, in order; maybe fewer than asked for, maybe none.
+
+        Raises Unavailable where Prometheus did not answer: nothing is lost, ask again.
+        """
+        count = self._windows_now(query)
+        if count <= 0:
+            return ()
+        query = replace(query, until=query.since + count * query.window_s)
+        self._remember(query)
+        key = (query.since, query.until)
+        batch = self._open.get(key)
+        if batch is None:
+            batch = self._open[key] = _Batch([])
+            batch.task = asyncio.create_task(self._answer_soon(key, batch))
+            # Where everyone who asked has been cancelled, nobody is left to look at a failure.
+            batch.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        batch.queries.append(query)
+        place = len(batch.queries) - 1
+        assert batch.task is not None
+        answer = (await asyncio.shield(batch.task))[place]
+        if isinstance(answer, Unavailable):
+            raise type(answer)(*answer.args)
+        return answer
+
+    def _windows_now(self, query: RouteQuery) -> int:
+        until = min(query.until, window_end_for(self._clock(), query.window_s, self._scrape_interval_s))
+        most = max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / query.window_s)))
+        return min(round((until - query.since) / query.window_s), most)
+
+    def _remember(self, query: RouteQuery) -> None:
+        routes = self._routes_by_identity.setdefault(self._preset.identity(query), {})
+        now = routes[query.namespace, query.route] = self._clock()
+        for route, asked in list(routes.items()):
+            if now - asked > IDENTITY_KEPT_S:
+                del routes[route]
+
+    async def _answer_soon(self, key: tuple[float, float], batch: _Batch) -> list[_Answer]:
+        await asyncio.sleep(self._batch_wait_s)
+        del self._open[key]
+        sources = [self._reader.sources(query) for query in batch.queries]
+        since, until = key
+        reach_s = max(self._reader.reach_s(query) for query in batch.queries)
+        asking = _Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
+        every = [source for by_name in sources for source in by_name.values()]
+        counters, targets = await asyncio.gather(
+            asking.ask(source.counters for source in every), asking.targets(every)
+        )
+        return await asyncio.get_running_loop().run_in_executor(
+            self._executor, self._answers, batch.queries, sources, counters, targets
+        )
+
+    def _answers(
+        self,
+        queries: Sequence[RouteQuery],
+        sources: Sequence[Mapping[str, Source]],
+        counters: _Found,
+        targets: _Found,
+    ) -> list[_Answer]:
+        return [
+            self._answer(query, by_name, counters, targets)
+            for query, by_name in zip(queries, sources, strict=True)
+        ]
+
+    def _answer(
+        self, query: RouteQuery, sources: Mapping[str, Source], counters: _Found, targets: _Found
+    ) -> _Answer:
+        samples: dict[str, Samples] = {}
+        problem = self._two_routes_as_one(query)
+        for name, source in sources.items():
+            processes, series = targets[source.targets], counters[source.counters]
+            for found in (processes, series):
+                if isinstance(found, QueryWarning):
+                    problem = ledger.Problem(Reason.QUERY_WARNING, str(found))
+                elif isinstance(found, Unavailable):
+                    return found
+            if not isinstance(processes, Unavailable) and not isinstance(series, Unavailable):
+                samples[name] = Samples.of(processes, series, source.own)
+        windows = round((query.until - query.since) / query.window_s)
+        cuts = [query.since + place * query.window_s for place in range(windows + 1)]
+        if problem:
+            return tuple(unknown_window(start, end, problem) for start, end in pairwise(cuts))
+        return tuple(self._reader.read(query, samples, start, end) for start, end in pairwise(cuts))
+
+    def _two_routes_as_one(self, query: RouteQuery) -> ledger.Problem | None:
+        routes = self._routes_by_identity.get(self._preset.identity(query), {})
+        others = sorted(route for route in list(routes) if route != (query.namespace, query.route))
+        if not others:
+            return None
+        message = f"the gateway's metrics cannot tell this route from {'/'.join(others[0])}"
+        return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+
+
+_Answer = tuple[Reading, ...] | Unavailable
+_Found = Mapping[Question, tuple[Series, ...] | Unavailable]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Routes that want the same windows at about the same time."""
+
+    queries: list[RouteQuery]
+    task: asyncio.Task[list[_Answer]] | None = None
+
+
+class _Asking:
+    """The questions of one batch: one range of time, up to `at`."""
+
+    def __init__(self, store: SampleStore, executor: Executor, *, range_s: float, at: float) -> None:
+        self._store = store
+        self._executor = executor
+        self._range = f"[{math.ceil(range_s) + 1}s]"
+        self._at = at
+
+    async def ask(self, questions: Iterable[Question]) -> dict[Question, tuple[Series, ...] | Unavailable]:
+        """Each question's series, or why there are none."""
+        wide = joined(questions, max_size=MAX_QUESTION_SIZE)
+        answered = await asyncio.gather(*(self._ask_joined(union, parts) for union, parts in wide))
+        return {question: series for part in answered for question, series in part.items()}
+
+    async def targets(self, sources: Iterable[Source]) -> dict[Question, tuple[Series, ...] | Unavailable]:
+        """The process starts of each source's targets, by the question that finds the targets."""
+        own = {source.targets: source.own for source in sources}
+        found = await self.ask(own)
+        answers: dict[Question, tuple[Series, ...] | Unavailable] = {}
+        for question, seen in found.items():
+            if question.metric == PROCESS_START or isinstance(seen, Unavailable):
+                answers[question] = seen
+            else:
+                answers[question] = await self._processes(seen, own[question])
+        return answers
+
+    async def _processes(
+        self, seen: Sequence[Series], own: frozenset[str]
+    ) -> tuple[Series, ...] | Unavailable:
+        if not seen:
+            return ()
+        question = _processes_of(seen)
+        found = (await self.ask([question]))[question]
+        if isinstance(found, Unavailable):
+            return found
+        wanted = {ledger.target_of(series.labels, own) for series in seen}
+        started = {
+            target: {scrape.t: scrape.started for scrape in scrapes}
+            for target, scrapes in ledger.timelines(found, own).items()
+        }
+        # A scrape without its process' start stays in sight, so that it is unknown and not merely absent.
+        return tuple(
+            Series(
+                dict(target),
+                tuple(
+                    ledger.Sample(sample.t, started.get(target, {}).get(sample.t, math.nan))
+                    for series in seen
+                    if ledger.target_of(series.labels, own) == target
+                    for sample in series.samples
+                ),
+            )
+            for target in wanted
+        )
+
+    async def _ask_joined(
+        self, union: Question, parts: tuple[Question, ...]
+    ) -> dict[Question, tuple[Series, ...] | Unavailable]:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._executor, self._fetch, union, parts)
+        except AnswerTooLarge as error:
+            if len(parts) == 1:
+                return dict.fromkeys(parts, error)
+        except Unavailable as error:
+            return dict.fromkeys(parts, error)
+        half = len(parts) // 2
+        halves = await asyncio.gather(
+            *(self._ask_joined(merged(part), part) for part in (parts[:half], parts[half:]))
+        )
+        return {**halves[0], **halves[1]}
+
+    def _fetch(
+        self, union: Question, parts: tuple[Question, ...]
+    ) -> dict[Question, tuple[Series, ...] | Unavailable]:
+        series = self._store.samples(selector(union) + self._range, self._at)
+        return {part: tuple(each for each in series if part.admits(each.labels)) for part in parts}
+
+
+def _processes_of(seen: Sequence[Series]) -> Question:
+    """The processes of the jobs and, where they are not too many, the instances that series were seen on."""
+    jobs = sorted({series.labels.get("job", "") for series in seen})
+    instances = sorted({series.labels.get("instance", "") for series in seen})
+    matchers = [("job", tuple(re2_quote(job) for job in jobs))]
+    if len(instances) <= MAX_INSTANCES:
+        matchers.append(("instance", tuple(re2_quote(instance) for instance in instances)))
+    return Question(PROCESS_START, tuple(matchers))

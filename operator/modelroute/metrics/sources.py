@@ -1,0 +1,85 @@
+"""What a gateway's metrics must tell: the port that the presets of Traefik, and later of others,
+implement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from modelroute.metrics import ledger
+from modelroute.metrics.reading import RouteQuery
+from modelroute.metrics.selectors import Question
+
+PROCESS_START = "process_start_time_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Counters to be read, and how their targets are found.
+
+    `targets` asks for `process_start_time_seconds` itself, or for any metric that each of the targets has at
+    every scrape: the jobs and instances it is seen on lead to the processes. `own` are the labels that the
+    metrics themselves carry; all the others are the target's.
+    """
+
+    counters: Question
+    targets: Question
+    own: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """What a source's questions brought: the targets' scrapes, and their counters."""
+
+    targets: Mapping[ledger.TargetId, tuple[ledger.Scrape, ...]] = field(default_factory=dict)
+    counters: tuple[ledger.Counter, ...] = ()
+
+    @classmethod
+    def of(
+        cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series], own: frozenset[str]
+    ) -> Samples:
+        return cls(ledger.timelines(processes, own), ledger.counters(series, own))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a gateway counted for a rule in one window; one of `problem` and the counts.
+
+    `requests` by (arm, status code); `durations` by (arm, status code, boundary in seconds), cumulative over
+    boundaries as histograms are. `unknown` arms are those whose series cannot be counted, with the reason;
+    where `timing_problem` is set, no durations can be.
+    """
+
+    problem: ledger.Problem | None = None
+    unknown: Mapping[str, ledger.Problem] = field(default_factory=dict)
+    requests: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    durations: Mapping[tuple[str, int, float], float] = field(default_factory=dict)
+    boundaries: tuple[float, ...] = ()
+    timing_problem: ledger.Problem | None = None
+
+
+class Preset(Protocol):
+    """One kind of gateway: what to ask for a route, and what the answers count."""
+
+    def identity(self, query: RouteQuery) -> str:
+        """The text by which the gateway's metrics know the route; two routes may share one, and then neither
+        is known.
+        """
+
+    def sources(self, query: RouteQuery) -> Mapping[str, Source]:
+        """The questions, by names of the preset's own."""
+
+    def tally(
+        self,
+        query: RouteQuery,
+        samples: Mapping[str, Samples],
+        start: float,
+        end: float,
+        *,
+        scrape_interval_s: float,
+    ) -> Tally:
+        """The counts in (`start`, `end`]; `samples` by the names of `sources`. A silent arm of a live gateway
+        counts 0.
+        """

@@ -1,0 +1,156 @@
+"""One window of one route: the gateway's counts and the judge's, put together as the reading that the rollout
+consumes.
+
+Every (objective, arm) is either in `outcomes` or has an Unknown that says why: never neither, never a guess.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelroute.analysis.design import Outcomes
+from modelroute.metrics import counting, judge, ledger
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, Reading, RouteQuery, Unknown
+from modelroute.metrics.sources import Preset, Samples, Source, Tally
+from modelroute.rollout.reasons import Reason
+
+JUDGED = "judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Knows what to ask for a route, and turns the answers into readings. Pure: the same samples, the same
+    readings.
+    """
+
+    preset: Preset
+    judge: judge.Judge
+    scrape_interval_s: float
+
+    def sources(self, query: RouteQuery) -> Mapping[str, Source]:
+        sources = dict(self.preset.sources(query))
+        if _wants_judge(query):
+            sources[JUDGED] = self.judge.source(query)
+        return sources
+
+    def reach_s(self, query: RouteQuery) -> float:
+        """How far before `since` samples are needed."""
+        reach = ledger.lookback_s(self.scrape_interval_s)
+        if _wants_judge(query):
+            reach += judge.coverage_span_s(query.window_s, self.scrape_interval_s)
+        return reach
+
+    def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Reading:
+        tally = self._tally(query, samples, start, end)
+        if tally.problem:
+            return unknown_window(start, end, tally.problem)
+        outcomes: dict[tuple[str, str], Outcomes] = {}
+        unknown = [
+            Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()
+        ]
+        boundaries: dict[str, tuple[float, ...]] = {}
+        known = [arm for arm in query.arms if arm.name not in tally.unknown]
+        for objective in query.objectives:
+            match objective.metric:
+                case Metric.ERROR_RATE:
+                    found: Mapping[str, Outcomes | ledger.Problem] = _errors(tally, known)
+                case Metric.LATENCY_ABOVE:
+                    found = _latencies(tally, known, objective)
+                    if any(isinstance(each, Outcomes) for each in found.values()):
+                        boundaries[objective.name] = _boundaries(tally, objective)
+                case Metric.SAFETY_VIOLATION_RATE:
+                    found = self._judged(query, samples, known, objective, span=(start, end))
+            for arm, outcome in found.items():
+                if isinstance(outcome, Outcomes):
+                    outcomes[objective.name, arm] = outcome
+                else:
+                    unknown.append(Unknown(outcome.reason, outcome.message, objective.name, arm))
+        return Reading(
+            start=start,
+            end=end,
+            outcomes=outcomes,
+            completions={arm.name: math.fsum(_by_code(tally, arm).values()) for arm in known},
+            unknown=tuple(unknown),
+            slowest_p99_s=max((p99 for arm in known if (p99 := _p99(tally, arm)) is not None), default=None),
+            boundaries=boundaries,
+        )
+
+    def _tally(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Tally:
+        return self.preset.tally(query, samples, start, end, scrape_interval_s=self.scrape_interval_s)
+
+    def _judged(
+        self,
+        query: RouteQuery,
+        samples: Mapping[str, Samples],
+        arms: list[ArmQuery],
+        objective: ObjectiveQuery,
+        *,
+        span: tuple[float, float],
+    ) -> dict[str, Outcomes | ledger.Problem]:
+        start, end = span
+        span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
+        lately = self._tally(query, samples, span_start, end)
+        ambiguous = judge.same_service(query)
+
+        def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+            problem = ambiguous.get(arm.name) or lately.problem or lately.unknown.get(arm.name)
+            if problem:
+                return problem
+            judged, judged_lately = (
+                self.judge.verdicts(
+                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s
+                )
+                for since in (start, span_start)
+            )
+            answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)
+            if isinstance(judged, ledger.Problem):
+                return judge.silent(judged, arm, self.judge.metric)
+            return judge.coverage_problem(judged_lately, answered, objective.min_coverage) or (
+                counting.judged_outcomes(judged)
+            )
+
+        return {arm.name: one(arm) for arm in arms}
+
+
+def unknown_window(start: float, end: float, problem: ledger.Problem) -> Reading:
+    """A window of which nothing is known."""
+    return Reading(start, end, {}, {}, (Unknown(problem.reason, problem.message),))
+
+
+def _wants_judge(query: RouteQuery) -> bool:
+    return any(objective.metric is Metric.SAFETY_VIOLATION_RATE for objective in query.objectives)
+
+
+def _by_code(tally: Tally, arm: ArmQuery) -> dict[int, float]:
+    return {code: count for (name, code), count in tally.requests.items() if name == arm.name}
+
+
+def _errors(tally: Tally, arms: list[ArmQuery]) -> dict[str, Outcomes | ledger.Problem]:
+    return {arm.name: counting.error_outcomes(_by_code(tally, arm)) for arm in arms}
+
+
+def _boundaries(tally: Tally, objective: ObjectiveQuery) -> tuple[float, ...]:
+    return counting.boundaries_from(objective.threshold_s or 0.0, tally.boundaries)
+
+
+def _latencies(
+    tally: Tally, arms: list[ArmQuery], objective: ObjectiveQuery
+) -> dict[str, Outcomes | ledger.Problem]:
+    problem = tally.timing_problem
+    boundaries = _boundaries(tally, objective)
+    if problem is None and not boundaries:
+        message = f"no histogram boundary at or above {objective.threshold_s:g} s"
+        problem = ledger.Problem(Reason.NO_DATA, message)
+    if problem:
+        return {arm.name: problem for arm in arms}
+    return {arm.name: counting.latency_outcomes(_buckets(tally, arm), boundaries) for arm in arms}
+
+
+def _buckets(tally: Tally, arm: ArmQuery) -> dict[tuple[int, float], float]:
+    return {(code, le): count for (name, code, le), count in tally.durations.items() if name == arm.name}
+
+
+def _p99(tally: Tally, arm: ArmQuery) -> float | None:
+    return counting.quantile(_buckets(tally, arm), 0.99) if tally.timing_problem is None else None

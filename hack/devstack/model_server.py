@@ -62,6 +62,8 @@ class ModelServer:
         self.metrics = ModelMetrics(settings.model)
         self._rng = random.Random(settings.seed)
         self._answered = 0
+        self._asked = 0
+        self._asked_last_at: float | None = None
         self._stopping = asyncio.Event()
 
     def app(self) -> web.Application:
@@ -70,6 +72,7 @@ class ModelServer:
         app.router.add_get("/v1/models", self.models)
         app.router.add_get("/health", self.health)
         app.router.add_get("/metrics", self.exposition)
+        app.router.add_get("/seen", self.seen)
         app.router.add_get("/control", self.show_control)
         app.router.add_put("/control", self.change_control)
         app.on_response_prepare.append(self._sign)
@@ -92,6 +95,10 @@ class ModelServer:
         entry = {"id": self.settings.model, "object": "model", "created": 0, "owned_by": self.settings.name}
         return web.json_response({"object": "list", "data": [] if self.faults.unknown else [entry]})
 
+    async def seen(self, _: web.Request) -> web.Response:
+        """How many chat requests came, and when the last one did: clients cannot tell who left them hanging."""
+        return web.json_response({"requests": self._asked, "last_request_at": self._asked_last_at})
+
     async def show_control(self, _: web.Request) -> web.Response:
         return web.json_response(asdict(self.faults))
 
@@ -107,6 +114,8 @@ class ModelServer:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """Answer, or do what the faults of this moment say instead."""
         arrived = time.monotonic()
+        self._asked += 1
+        self._asked_last_at = time.time()
         try:
             asked = parse_chat(await request.json())
         except BadChat as bad:
@@ -229,9 +238,7 @@ async def _run(settings: ModelSettings, host: str, port: int) -> None:
 def parse_arguments(arguments: list[str] | None = None) -> tuple[ModelSettings, str, int]:
     """(settings, host, port) from the command line."""
     default = Speed()
-    parser = argparse.ArgumentParser(
-        prog="devstack.model_server", description=(__doc__ or "").splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="devstack.model_server", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default 8000)")
     parser.add_argument("--model", default="support", help="the model name that clients send")

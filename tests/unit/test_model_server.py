@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +77,7 @@ async def test_without_max_tokens_the_answer_ends_by_itself(client):
 
 
 async def test_a_stream_carries_the_same_tokens_and_ends_with_done(client):
-    status, headers, body = await client.chat(
-        stream=True, max_tokens=40, stream_options={"include_usage": True}
-    )
+    status, headers, body = await client.chat(stream=True, max_tokens=40, stream_options={"include_usage": True})
 
     *chunks, done = events(body)
     decoded = [json.loads(chunk) for chunk in chunks]
@@ -233,6 +232,20 @@ async def test_told_to_hang_it_never_answers_and_lets_go_when_the_client_does(cl
 
         while (await client.metrics())["vllm:num_requests_running[]"] != 0:
             pass
+
+
+async def test_it_says_when_a_request_last_came_whatever_became_of_it(client):
+    async with client.http.get("/seen") as response:
+        assert await response.json() == {"requests": 0, "last_request_at": None}
+    await client.chat()
+    await client.told(fail_rate=1)
+    before = time.time()
+    await client.chat()
+
+    async with client.http.get("/seen") as response:
+        seen = await response.json()
+    assert seen["requests"] == 2
+    assert before <= seen["last_request_at"] <= time.time()
 
 
 async def test_told_to_be_slow_every_duration_grows(client):

@@ -1,0 +1,130 @@
+"""etcd, kube-apiserver and kube-controller-manager: what makes a control plane without nodes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devstack import credentials
+from devstack.component import Component
+from devstack.http import Api, answers
+from devstack.ports import Slot, start_on_free_ports
+from devstack.process import Process
+
+# What is missing here would find nothing to do: there are no nodes, so Deployments and Jobs are stored and not run, and
+# the addresses behind Services are written by the stack itself.
+_CONTROLLERS = (
+    "namespace-controller",
+    "garbage-collector-controller",
+    "serviceaccount-controller",
+    "clusterrole-aggregation-controller",
+)
+
+NewProcess = Callable[..., Process]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    etcd: Component
+    apiserver: Component
+    controller_manager: Component
+    admin: Api
+
+
+def start(
+    programs: Mapping[str, Path],
+    *,
+    data: Path,
+    config: Path,
+    slot: Slot,
+    new_process: NewProcess,
+    report: Callable[[str], None],
+) -> ControlPlane:
+    etcd_url = ""
+
+    def make_etcd(port: Callable[[], int]) -> Component:
+        nonlocal etcd_url
+        etcd_url, peer_url = (f"http://127.0.0.1:{port()}" for _ in range(2))
+        argv = [
+            programs["etcd"],
+            f"--data-dir={data / 'etcd'}",
+            f"--listen-client-urls={etcd_url}",
+            f"--advertise-client-urls={etcd_url}",
+            f"--listen-peer-urls={peer_url}",
+            f"--initial-advertise-peer-urls={peer_url}",
+            f"--initial-cluster=default={peer_url}",
+            "--unsafe-no-fsync",
+            "--logger=zap",
+            "--log-level=warn",
+        ]
+        url = f"{etcd_url}/health"
+        return Component(new_process("etcd", argv), lambda: answers(url), deadline_s=30)
+
+    etcd = start_on_free_ports(make_etcd, slot.free_port)
+    report("etcd is ready")
+
+    admin_token, manager_token = credentials.new_token(), credentials.new_token()
+    tokens = credentials.write_private(
+        config / "tokens.csv",
+        f'{admin_token},stack-admin,stack-admin,"system:masters"\n'
+        f'{manager_token},system:kube-controller-manager,kube-controller-manager,"system:masters"\n',
+    )
+    key = credentials.write_private(config / "service-account.key", credentials.new_ec_key())
+    certificates = config / "certificates"
+    admin = Api("", admin_token, certificates / "apiserver.crt")
+
+    def make_apiserver(free_port: Callable[[], int]) -> Component:
+        port = free_port()
+        admin.url = f"https://127.0.0.1:{port}"
+        argv = [
+            programs["kube-apiserver"],
+            f"--etcd-servers={etcd_url}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={certificates}",
+            "--endpoint-reconciler-type=none",
+            f"--service-cluster-ip-range={slot.service_network}",
+            "--authorization-mode=RBAC",
+            f"--token-auth-file={tokens}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            # Nothing here needs to be shielded from a neighbour's requests.
+            "--enable-priority-and-fairness=false",
+            "--profiling=false",
+            "--v=1",
+        ]
+        return Component(new_process("kube-apiserver", argv), lambda: _is_ready(admin), deadline_s=90)
+
+    apiserver = start_on_free_ports(make_apiserver, slot.free_port)
+    report(f"kube-apiserver is ready at {admin.url}")
+
+    kubeconfig = credentials.write_kubeconfig(
+        config / "controller-manager.kubeconfig", server=admin.url, ca=admin.ca, token=manager_token
+    )
+    argv = [
+        programs["kube-controller-manager"],
+        f"--kubeconfig={kubeconfig}",
+        f"--service-account-private-key-file={key}",
+        f"--controllers={','.join(_CONTROLLERS)}",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--profiling=false",
+        "--v=1",
+    ]
+    controller_manager = Component(
+        new_process("kube-controller-manager", argv),
+        # It is at work when it has made what every namespace gets.
+        lambda: admin.exists("/api/v1/namespaces/default/serviceaccounts/default"),
+        deadline_s=60,
+    )
+    # Not waited for here: nothing that comes next needs it.
+    controller_manager.process.start()
+    return ControlPlane(etcd, apiserver, controller_manager, admin)
+
+
+def _is_ready(admin: Api) -> bool:
+    # The server writes its certificate as it starts, and serves with it a moment later.
+    if not admin.ca.exists():
+        return False
+    return answers(f"{admin.url}/readyz", headers={"Authorization": f"Bearer {admin.token}"}, ca=admin.ca)

@@ -1,0 +1,33 @@
+"""What tests share: one local stack per run of pytest, started by the first test that asks for it."""
+
+import re
+import secrets
+from collections.abc import Iterator
+
+import pytest
+from devstack.stack import Stack
+
+_failed = False
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    global _failed  # noqa: PLW0603  # pytest hands no state from this hook to fixtures
+    _failed = _failed or report.failed
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A running stack. Its logs are kept, and named, if a test of the run fails."""
+    with Stack.start() as running:
+        yield running
+        if _failed:
+            running.keep_logs("a test failed")
+
+
+@pytest.fixture
+def namespace(stack: Stack, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, named after it; it is deleted afterwards, and that is not waited for."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
+    name = stack.create_namespace(f"{words}-{secrets.token_hex(3)}")
+    yield name
+    stack.kubectl("delete", "namespace", name, "--wait=false")

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+
 from devstack.stack import Stack
 
 _failed = False

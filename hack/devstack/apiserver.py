@@ -6,9 +6,9 @@ from pathlib import Path
 
 from devstack import credentials
 from devstack.component import Component
+from devstack.ground import Ground
 from devstack.http import Api, answers
-from devstack.ports import Slot, start_on_free_ports
-from devstack.process import Process
+from devstack.ports import start_on_free_ports
 
 # What is missing here would find nothing to do: there are no nodes, so Deployments and Jobs are stored and not run, and
 # the addresses behind Services are written by the stack itself.
@@ -19,8 +19,6 @@ _CONTROLLERS = (
     "clusterrole-aggregation-controller",
 )
 
-NewProcess = Callable[..., Process]
-
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
@@ -30,23 +28,16 @@ class ControlPlane:
     admin: Api
 
 
-def start(
-    programs: Mapping[str, Path],
-    *,
-    data: Path,
-    config: Path,
-    slot: Slot,
-    new_process: NewProcess,
-    report: Callable[[str], None],
-) -> ControlPlane:
+def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
+    """etcd and kube-apiserver are ready when this returns, kube-controller-manager is on its way."""
     etcd_url = ""
 
     def make_etcd(port: Callable[[], int]) -> Component:
         nonlocal etcd_url
         etcd_url, peer_url = (f"http://127.0.0.1:{port()}" for _ in range(2))
-        argv = [
+        argv: list[str | Path] = [
             programs["etcd"],
-            f"--data-dir={data / 'etcd'}",
+            f"--data-dir={ground.data / 'etcd'}",
             f"--listen-client-urls={etcd_url}",
             f"--advertise-client-urls={etcd_url}",
             f"--listen-peer-urls={peer_url}",
@@ -57,25 +48,25 @@ def start(
             "--log-level=warn",
         ]
         url = f"{etcd_url}/health"
-        return Component(new_process("etcd", argv), lambda: answers(url), deadline_s=30)
+        return Component(ground.process("etcd", argv), lambda: answers(url), deadline_s=30)
 
-    etcd = start_on_free_ports(make_etcd, slot.free_port)
-    report("etcd is ready")
+    etcd = start_on_free_ports(make_etcd, ground.slot.free_port)
+    ground.say("etcd is ready")
 
     admin_token, manager_token = credentials.new_token(), credentials.new_token()
     tokens = credentials.write_private(
-        config / "tokens.csv",
+        ground.config / "tokens.csv",
         f'{admin_token},stack-admin,stack-admin,"system:masters"\n'
         f'{manager_token},system:kube-controller-manager,kube-controller-manager,"system:masters"\n',
     )
-    key = credentials.write_private(config / "service-account.key", credentials.new_ec_key())
-    certificates = config / "certificates"
+    key = credentials.write_private(ground.config / "service-account.key", credentials.new_ec_key())
+    certificates = ground.config / "certificates"
     admin = Api("", admin_token, certificates / "apiserver.crt")
 
     def make_apiserver(free_port: Callable[[], int]) -> Component:
         port = free_port()
         admin.url = f"https://127.0.0.1:{port}"
-        argv = [
+        argv: list[str | Path] = [
             programs["kube-apiserver"],
             f"--etcd-servers={etcd_url}",
             "--bind-address=127.0.0.1",
@@ -83,7 +74,7 @@ def start(
             f"--secure-port={port}",
             f"--cert-dir={certificates}",
             "--endpoint-reconciler-type=none",
-            f"--service-cluster-ip-range={slot.service_network}",
+            f"--service-cluster-ip-range={ground.slot.service_network}",
             "--authorization-mode=RBAC",
             f"--token-auth-file={tokens}",
             "--service-account-issuer=https://kubernetes.default.svc",
@@ -94,15 +85,15 @@ def start(
             "--profiling=false",
             "--v=1",
         ]
-        return Component(new_process("kube-apiserver", argv), lambda: _is_ready(admin), deadline_s=90)
+        return Component(ground.process("kube-apiserver", argv), lambda: _is_ready(admin), deadline_s=90)
 
-    apiserver = start_on_free_ports(make_apiserver, slot.free_port)
-    report(f"kube-apiserver is ready at {admin.url}")
+    apiserver = start_on_free_ports(make_apiserver, ground.slot.free_port)
+    ground.say(f"kube-apiserver is ready at {admin.url}")
 
     kubeconfig = credentials.write_kubeconfig(
-        config / "controller-manager.kubeconfig", server=admin.url, ca=admin.ca, token=manager_token
+        ground.config / "controller-manager.kubeconfig", server=admin.url, ca=admin.ca, token=manager_token
     )
-    argv = [
+    argv: list[str | Path] = [
         programs["kube-controller-manager"],
         f"--kubeconfig={kubeconfig}",
         f"--service-account-private-key-file={key}",
@@ -113,7 +104,7 @@ def start(
         "--v=1",
     ]
     controller_manager = Component(
-        new_process("kube-controller-manager", argv),
+        ground.process("kube-controller-manager", argv),
         # It is at work when it has made what every namespace gets.
         lambda: admin.exists("/api/v1/namespaces/default/serviceaccounts/default"),
         deadline_s=60,

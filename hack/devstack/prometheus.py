@@ -1,12 +1,13 @@
 """Prometheus, which scrapes Traefik and whatever it is told to while it runs."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from devstack.component import Component
+from devstack.ground import Ground
 from devstack.http import answers
-from devstack.process import Process
+from devstack.ports import start_on_free_ports
 
 
 class Targets:
@@ -40,35 +41,43 @@ class Prometheus(Component):
         *,
         port: int,
         config_file: Path,
-        data: Path,
-        new_process: Callable[[str, Sequence[str | Path]], Process],
+        targets: Targets,
+        ground: Ground,
     ) -> None:
-        self.port = port
+        self.port, self.targets = port, targets
         argv: list[str | Path] = [
             program,
             f"--config.file={config_file}",
-            f"--storage.tsdb.path={data / 'prometheus'}",
+            f"--storage.tsdb.path={ground.data / 'prometheus'}",
             "--storage.tsdb.retention.time=1d",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ]
         ready = f"http://127.0.0.1:{port}/-/ready"
-        super().__init__(new_process("prometheus", argv), lambda: answers(ready), deadline_s=30)
+        super().__init__(ground.process("prometheus", argv), lambda: answers(ready), deadline_s=30)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
 
-def write_config(path: Path, *, scrape_interval_s: float, traefik: str, targets: Path) -> Path:
-    """The configuration file (JSON is YAML); `traefik` is HOST:PORT of its metrics."""
+def start(ground: Ground, program: Path, *, traefik: str, scrape_interval_s: float) -> Prometheus:
+    """`traefik` is HOST:PORT of Traefik's metrics."""
+    targets = Targets(ground.config / "targets.json")
     interval = f"{round(scrape_interval_s * 1000)}ms"
     config = {
         "global": {"scrape_interval": interval, "scrape_timeout": interval},
         "scrape_configs": [
             {"job_name": "traefik", "static_configs": [{"targets": [traefik]}]},
-            {"job_name": "models", "file_sd_configs": [{"files": [str(targets)]}]},
+            {"job_name": "models", "file_sd_configs": [{"files": [str(targets.file)]}]},
         ],
     }
-    path.write_text(json.dumps(config, indent=1), encoding="utf-8")
-    return path
+    config_file = ground.config / "prometheus.json"  # JSON is YAML
+    config_file.write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+    def make(free_port: Callable[[], int]) -> Prometheus:
+        return Prometheus(program, port=free_port(), config_file=config_file, targets=targets, ground=ground)
+
+    prometheus = start_on_free_ports(make, ground.slot.free_port)
+    ground.say(f"Prometheus is ready at {prometheus.url}")
+    return prometheus

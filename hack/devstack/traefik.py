@@ -1,12 +1,16 @@
 """Traefik as the Gateway API's controller and its data plane, with an identity and rights of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from devstack import credentials, objects
+from devstack.cluster import Cluster
 from devstack.component import Component
-from devstack.http import answers
-from devstack.process import Process
+from devstack.ground import Ground
+from devstack.http import Api, answers
+from devstack.ports import start_on_free_ports
+from devstack.waiting import wait_until
 
 GATEWAY_CLASS = "traefik"
 NAMESPACE = "traefik"
@@ -105,10 +109,9 @@ class Traefik(Component):
         *,
         port: int,
         metrics_port: int,
-        apiserver_url: str,
-        ca: Path,
+        api: Api,
         token_file: Path,
-        new_process: Callable[[str, Sequence[str | Path]], Process],
+        ground: Ground,
     ) -> None:
         self.port, self.metrics_port = port, metrics_port
         argv: list[str | Path] = [
@@ -131,15 +134,40 @@ class Traefik(Component):
             # Weights act at once, not up to two seconds later.
             "--providers.providersthrottleduration=50ms",
             "--providers.kubernetesgateway=true",
-            f"--providers.kubernetesgateway.endpoint={apiserver_url}",
-            f"--providers.kubernetesgateway.certauthfilepath={ca}",
+            f"--providers.kubernetesgateway.endpoint={api.url}",
+            f"--providers.kubernetesgateway.certauthfilepath={api.ca}",
             f"--providers.kubernetesgateway.token={token_file}",
             "--providers.kubernetesgateway.nativelbbydefault=true",
             "--providers.kubernetesgateway.statusaddress.ip=127.0.0.1",
         ]
         ping = f"http://127.0.0.1:{metrics_port}/ping"
-        super().__init__(new_process("traefik", argv), lambda: answers(ping), deadline_s=30)
+        super().__init__(ground.process("traefik", argv), lambda: answers(ping), deadline_s=30)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+
+def start(ground: Ground, program: Path, cluster: Cluster) -> Traefik:
+    """Ready when Traefik answers and has accepted the GatewayClass."""
+    token = cluster.service_account_token(NAMESPACE, SERVICE_ACCOUNT)
+    token_file = credentials.write_private(ground.config / "traefik.token", token)
+
+    def make(free_port: Callable[[], int]) -> Traefik:
+        return Traefik(
+            program,
+            port=free_port(),
+            metrics_port=free_port(),
+            api=cluster.admin,
+            token_file=token_file,
+            ground=ground,
+        )
+
+    traefik = start_on_free_ports(make, ground.slot.free_port)
+    path = f"/apis/gateway.networking.k8s.io/v1/gatewayclasses/{GATEWAY_CLASS}"
+    wait_until(
+        lambda: objects.has_condition(cluster.admin.get(path), "Accepted"),
+        what=f"Traefik accepts GatewayClass {GATEWAY_CLASS}; its log is {traefik.process.log}",
+    )
+    ground.say(f"Traefik is ready at {traefik.url}")
+    return traefik

@@ -6,5 +6,5 @@
     traefik     one gateway's labels (pure)           judge        verdicts and coverage (pure)
     sources     the port of presets                   windows      one reading, put together (pure)
 
-May import `analysis`, `rollout` and `errors`; only `prometheus` and `sampler` know HTTP, threads and the clock.
+May import `analysis`, `rollout` and `errors`. Only `prometheus` and `sampler` know HTTP, threads and the clock.
 """

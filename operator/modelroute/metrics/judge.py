@@ -82,9 +82,7 @@ def coverage_problem(
     if isinstance(judged, ledger.Problem):
         return judged
     if answered > 0 and judged.total + judged.errors == 0:
-        return ledger.Problem(
-            Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute"
-        )
+        return ledger.Problem(Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute")
     if min_coverage is not None and judged.total < min_coverage * answered:
         share = 100 * judged.total / answered
         wanted = f"{100 * min_coverage:g} %"

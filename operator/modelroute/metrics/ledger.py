@@ -202,8 +202,7 @@ def cut(
     """
     horizon = start - lookback_s(scrape_interval_s)
     visible = {
-        target: tuple(scrape for scrape in scrapes if horizon < scrape.t <= end)
-        for target, scrapes in targets.items()
+        target: tuple(scrape for scrape in scrapes if horizon < scrape.t <= end) for target, scrapes in targets.items()
     }
     visible = {target: scrapes for target, scrapes in visible.items() if scrapes}
     if not visible:
@@ -220,9 +219,7 @@ def cut(
         if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s:
             return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window"))
         if not alive:
-            return Cut(
-                {}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before")
-            )
+            return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
     problem = _scraped_twice(alive) or _no_start(alive)
     if problem:
         return Cut({}, problem)
@@ -265,9 +262,7 @@ def misplaced(
     for counter in found:
         known = scraped.get(counter.target, set())
         if any(start < t <= end and t not in known for t in counter.values):
-            message = (
-                f"{_name(counter.target)} has no process_start_time_seconds with the same labels and times"
-            )
+            message = f"{_name(counter.target)} has no process_start_time_seconds with the same labels and times"
             return Problem(Reason.NO_DATA, message)
     return None
 

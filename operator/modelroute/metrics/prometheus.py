@@ -75,9 +75,7 @@ class Prometheus:
     def __init__(self, server: PrometheusServer, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._session = GuardedSession(server, monotonic=monotonic)
-        self._client = PrometheusConnect(
-            server.url.rstrip("/"), session=self._session, retry=Retry(0), method="POST"
-        )
+        self._client = PrometheusConnect(server.url.rstrip("/"), session=self._session, retry=Retry(0), method="POST")
 
     def samples(self, expression: str, at: float) -> tuple[Series, ...]:
         """The raw samples that a range selector (`metric{…}[30s]`) selects at `at`, unix seconds.

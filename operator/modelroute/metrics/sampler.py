@@ -118,9 +118,7 @@ class Sampler:
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
         asking = _Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
         every = [source for by_name in sources for source in by_name.values()]
-        counters, targets = await asyncio.gather(
-            asking.ask(source.counters for source in every), asking.targets(every)
-        )
+        counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, self._answers, batch.queries, sources, counters, targets
         )
@@ -133,13 +131,10 @@ class Sampler:
         targets: _Found,
     ) -> list[_Answer]:
         return [
-            self._answer(query, by_name, counters, targets)
-            for query, by_name in zip(queries, sources, strict=True)
+            self._answer(query, by_name, counters, targets) for query, by_name in zip(queries, sources, strict=True)
         ]
 
-    def _answer(
-        self, query: RouteQuery, sources: Mapping[str, Source], counters: _Found, targets: _Found
-    ) -> _Answer:
+    def _answer(self, query: RouteQuery, sources: Mapping[str, Source], counters: _Found, targets: _Found) -> _Answer:
         samples: dict[str, Samples] = {}
         problem = self._two_routes_as_one(query)
         for name, source in sources.items():
@@ -205,9 +200,7 @@ class _Asking:
                 answers[question] = await self._processes(seen, own[question])
         return answers
 
-    async def _processes(
-        self, seen: Sequence[Series], own: frozenset[str]
-    ) -> tuple[Series, ...] | Unavailable:
+    async def _processes(self, seen: Sequence[Series], own: frozenset[str]) -> tuple[Series, ...] | Unavailable:
         if not seen:
             return ()
         question = _processes_of(seen)
@@ -245,14 +238,10 @@ class _Asking:
         except Unavailable as error:
             return dict.fromkeys(parts, error)
         half = len(parts) // 2
-        halves = await asyncio.gather(
-            *(self._ask_joined(merged(part), part) for part in (parts[:half], parts[half:]))
-        )
+        halves = await asyncio.gather(*(self._ask_joined(merged(part), part) for part in (parts[:half], parts[half:])))
         return {**halves[0], **halves[1]}
 
-    def _fetch(
-        self, union: Question, parts: tuple[Question, ...]
-    ) -> dict[Question, tuple[Series, ...] | Unavailable]:
+    def _fetch(self, union: Question, parts: tuple[Question, ...]) -> dict[Question, tuple[Series, ...] | Unavailable]:
         series = self._store.samples(selector(union) + self._range, self._at)
         return {part: tuple(each for each in series if part.admits(each.labels)) for part in parts}
 

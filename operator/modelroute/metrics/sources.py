@@ -37,9 +37,7 @@ class Samples:
     counters: tuple[ledger.Counter, ...] = ()
 
     @classmethod
-    def of(
-        cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series], own: frozenset[str]
-    ) -> Samples:
+    def of(cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series], own: frozenset[str]) -> Samples:
         return cls(ledger.timelines(processes, own), ledger.counters(series, own))
 
 

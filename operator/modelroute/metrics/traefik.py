@@ -55,9 +55,7 @@ class Traefik:
         own = frozenset({self.service_label, "code", "method", "protocol", "le"})
         return {
             REQUESTS: Source(Question("traefik_service_requests_total", of_route), targets, own),
-            DURATIONS: Source(
-                Question("traefik_service_request_duration_seconds_bucket", of_route), targets, own
-            ),
+            DURATIONS: Source(Question("traefik_service_request_duration_seconds_bucket", of_route), targets, own),
         }
 
     def tally(
@@ -86,9 +84,7 @@ class Traefik:
 class _Tallying:
     """Adds up one window; an arm with a series that cannot be counted is unknown as a whole."""
 
-    def __init__(
-        self, service_label: str, query: RouteQuery, spans: Mapping[ledger.TargetId, ledger.Span]
-    ) -> None:
+    def __init__(self, service_label: str, query: RouteQuery, spans: Mapping[ledger.TargetId, ledger.Span]) -> None:
         self._service_label = service_label
         self._gateways_known = bool(query.gateways)
         self._patterns = tuple((arm.name, _pattern(query, arm)) for arm in query.arms)
@@ -154,9 +150,7 @@ class _Tallying:
 
 
 @lru_cache(maxsize=16384)
-def _arms(
-    patterns: tuple[tuple[str, str], ...], gateways_known: bool, service: str
-) -> tuple[tuple[str, ...], bool]:
+def _arms(patterns: tuple[tuple[str, str], ...], gateways_known: bool, service: str) -> tuple[tuple[str, ...], bool]:
     """The arms that a service label fits, and whether it can be read in one way only."""
     matches = {arm: re.fullmatch(pattern, service, re.DOTALL) for arm, pattern in patterns}
     found = {arm: match for arm, match in matches.items() if match}

@@ -47,9 +47,7 @@ class Reader:
         if tally.problem:
             return unknown_window(start, end, tally.problem)
         outcomes: dict[tuple[str, str], Outcomes] = {}
-        unknown = [
-            Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()
-        ]
+        unknown = [Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()]
         boundaries: dict[str, tuple[float, ...]] = {}
         known = [arm for arm in query.arms if arm.name not in tally.unknown]
         for objective in query.objectives:
@@ -99,9 +97,7 @@ class Reader:
             if problem:
                 return problem
             judged, judged_lately = (
-                self.judge.verdicts(
-                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s
-                )
+                self.judge.verdicts(arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s)
                 for since in (start, span_start)
             )
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)
@@ -135,9 +131,7 @@ def _boundaries(tally: Tally, objective: ObjectiveQuery) -> tuple[float, ...]:
     return counting.boundaries_from(objective.threshold_s or 0.0, tally.boundaries)
 
 
-def _latencies(
-    tally: Tally, arms: list[ArmQuery], objective: ObjectiveQuery
-) -> dict[str, Outcomes | ledger.Problem]:
+def _latencies(tally: Tally, arms: list[ArmQuery], objective: ObjectiveQuery) -> dict[str, Outcomes | ledger.Problem]:
     problem = tally.timing_problem
     boundaries = _boundaries(tally, objective)
     if problem is None and not boundaries:

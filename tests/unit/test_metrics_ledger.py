@@ -1,0 +1,184 @@
+"""Counters: what a series of scrapes says was counted, and when it says nothing."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from tests.fake_prometheus import T0, series
+
+from modelroute.metrics import ledger
+from modelroute.rollout.reasons import Reason
+
+OLD = T0 - 86_400
+OWN = frozenset({"code"})
+A = {"job": "gw", "instance": "a"}
+B = {"job": "gw", "instance": "b"}
+
+
+@pytest.mark.parametrize(
+    ("samples", "new", "deltas", "total"),
+    [
+        ([5, 9, None, 4], False, [4, None, 4], 8),
+        ([3], True, [3], 3),
+        ([3], False, [], 0),
+        ([], False, [], 0),
+        ([], True, [], 0),
+        ([None, 5, 9], False, [None, 4], 4),
+        ([None, 3, 5], True, [None, 3, 2], 5),
+        ([5, None, None, 9], False, [None, None, 4], 4),
+        ([9, 4, 2], False, [4, 2], 6),
+        ([5, 5], False, [0], 0),
+        ([5, math.nan, 9], False, [None, 4], 4),
+        ([5, math.inf, 9], False, [None, 4], 4),
+        ([5, -1, 9], False, [None, 4], 4),
+    ],
+)
+def test_deltas_are_reset_aware_and_span_what_was_missed(
+    samples: list[float | None], new: bool, deltas: list[float | None], total: float
+) -> None:
+    assert ledger.counter_deltas(samples, new=new) == (deltas, total)
+
+
+@pytest.mark.parametrize(
+    ("now", "window_s", "scrape_interval_s", "end"),
+    [
+        (100.0, 5.0, 1.0, 95.0),
+        (102.0, 5.0, 1.0, 100.0),
+        (101.9, 5.0, 1.0, 95.0),
+        (100.0, 15.0, 15.0, 60.0),
+        (120.0, 15.0, 15.0, 90.0),
+    ],
+)
+def test_a_window_is_complete_two_scrapes_after_its_end(
+    now: float, window_s: float, scrape_interval_s: float, end: float
+) -> None:
+    assert ledger.window_end_for(now, window_s, scrape_interval_s) == end
+
+
+def counted(
+    scrapes: list[tuple[float, float, float | None]], start: float, end: float, *, interval_s: float = 5.0
+) -> float | Reason:
+    """The increase of one counter in (T0 + start, T0 + end], from (time, process start, value) after T0."""
+    process = series("process_start_time_seconds", A, [(T0 + t, started) for t, started, _ in scrapes])
+    values = [(T0 + t, value) for t, _, value in scrapes if value is not None]
+    found = ledger.counters([series("requests_total", {**A, "code": "200"}, values)], OWN)
+    targets = ledger.timelines([process], OWN)
+    window = ledger.cut(targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
+    return window.problem.reason if window.problem else ledger.increase(found[0], window.spans)
+
+
+@pytest.mark.parametrize(
+    ("scrapes", "expected"),
+    [
+        pytest.param([(-2, OLD, 10), (3, OLD, 17)], 7, id="from the last scrape before the window to the last in it"),
+        pytest.param([(-2, OLD, 10), (3, OLD, 17), (8, OLD, 99)], 7, id="what comes after the window is not seen"),
+        pytest.param([(-2, OLD, 10), (3, OLD, 4)], 4, id="a lower value is a reset"),
+        pytest.param([(-2, OLD, 10), (3, T0, 17)], 17, id="a new process counts from 0 even where the value is higher"),
+        pytest.param([(-2, OLD, 10), (3, OLD + 1, 17)], 7, id="a start that moves by a second is the same process"),
+        pytest.param([(-2, OLD, 10), (3, OLD + 3600, 17)], 0, id="a start that jumps far in the past is a baseline"),
+        pytest.param([(-2, OLD, 10), (3, OLD - 3600, 17)], 0, id="a start that goes back is a baseline"),
+        pytest.param([(-2, OLD, None), (3, OLD, 1)], 1, id="a series that appears on an old process counts from 0"),
+        pytest.param([(3, OLD, 500)], 0, id="a target and its series seen first together are a baseline"),
+        pytest.param([(3, T0 + 1, 500)], 500, id="unless the process is known to be new"),
+        pytest.param([(3, T0 - 4, 500)], 500, id="which it is if all of its life is within sight"),
+        pytest.param([(-12, OLD, 10), (3, OLD, 17)], 7, id="a delta spans the scrapes missed before the window"),
+        pytest.param([(-2, OLD, 10), (3, OLD, None)], 0, id="a series that vanished adds nothing"),
+        pytest.param([(-2, OLD, 0), (3, OLD, 0)], 0, id="nothing happened"),
+    ],
+)
+def test_what_was_counted_in_a_window(scrapes: list[tuple[float, float, float | None]], expected: float) -> None:
+    assert counted(scrapes, 0, 5) == expected
+
+
+def test_a_series_that_vanished_and_came_back_was_deleted_and_counts_from_0() -> None:
+    assert counted([(-2, OLD, 10), (1, OLD, None), (3, OLD, 12)], 0, 5, interval_s=2.0) == 12
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0])
+@pytest.mark.parametrize("at", ["base", "end"])
+def test_a_value_that_is_not_a_count_is_never_a_number(value: float, at: str) -> None:
+    base, end = (value, 17.0) if at == "base" else (10.0, value)
+    result = counted([(-2, OLD, base), (3, OLD, end)], 0, 5)
+    assert isinstance(result, float)
+    assert math.isnan(result)
+
+
+@pytest.mark.parametrize(
+    ("scrapes", "reason"),
+    [
+        pytest.param([], Reason.NO_DATA, id="no target at all"),
+        pytest.param([(-2, OLD, 1)], Reason.SCRAPE_GAP, id="a scrape was missed"),
+        pytest.param([(-20, OLD, 1)], Reason.SCRAPE_GAP, id="five scrapes were missed, it may still come back"),
+        pytest.param([(-22, OLD, 1)], Reason.STALE_DATA, id="more were missed, and nobody else is there"),
+        pytest.param([(-26, OLD, 1)], Reason.NO_DATA, id="it is out of sight"),
+        pytest.param([(3, math.nan, 1)], Reason.NO_DATA, id="the start of the process is not a number"),
+    ],
+)
+def test_why_a_window_is_unknown(scrapes: list[tuple[float, float, float | None]], reason: Reason) -> None:
+    assert counted(scrapes, 0, 5) == reason
+
+
+def test_a_scrape_that_jitters_over_a_cut_is_no_gap() -> None:
+    scrapes = [(-0.001, OLD, 10.0), (5.002, OLD, 13.0), (9.999, OLD, 20.0)]
+    assert counted(scrapes, 0, 5) == 0
+    assert counted(scrapes, 5, 10) == 10
+
+
+def cut_two(
+    a: list[float],
+    b: list[float],
+    *,
+    a_labels: dict[str, str] = A,
+    b_labels: dict[str, str] = B,
+    b_started: float = OLD + 7,
+) -> ledger.Cut:
+    targets = ledger.timelines(
+        [
+            series("process_start_time_seconds", a_labels, [(T0 + t, OLD) for t in a]),
+            series("process_start_time_seconds", b_labels, [(T0 + t, b_started) for t in b]),
+        ],
+        OWN,
+    )
+    return ledger.cut(targets, T0, T0 + 5, scrape_interval_s=5.0)
+
+
+def test_a_target_that_misses_a_scrape_makes_the_window_unknown_though_another_is_there() -> None:
+    problem = cut_two([-2, 3], [-3]).problem
+    assert problem is not None
+    assert problem.reason is Reason.SCRAPE_GAP
+    assert "target b of job gw" in problem.message
+
+
+def test_a_target_gone_for_more_than_five_scrapes_is_not_waited_for_while_another_is_there() -> None:
+    window = cut_two([-2, 3], [-21])
+    assert window.problem is None
+    assert {dict(target)["instance"] for target in window.spans} == {"a"}
+
+
+def test_a_target_that_goes_within_the_window_counts_up_to_its_last_scrape() -> None:
+    window = cut_two([-2, 3], [-3, 1])
+    assert window.problem is None
+    assert len(window.spans) == 2
+
+
+def test_one_process_scraped_under_two_jobs_is_not_counted_twice() -> None:
+    problem = cut_two([-2, 3], [-1, 4], b_labels={"job": "again", "instance": "a"}, b_started=OLD).problem
+    assert problem is not None
+    assert problem.reason is Reason.AMBIGUOUS_SERIES
+
+
+def test_two_processes_under_the_same_labels_are_not_believed() -> None:
+    problem = cut_two([-2, 3], [-2, 3], b_labels={**A, "code": "200"}).problem
+    assert problem is not None
+    assert problem.reason is Reason.NO_DATA
+
+
+def test_a_counter_without_the_start_of_its_process_is_a_problem_and_not_a_zero() -> None:
+    targets = ledger.timelines([series("process_start_time_seconds", A, [(T0 + 3, OLD)])], OWN)
+    elsewhere = ledger.counters([series("requests_total", {**B, "code": "200"}, [(T0 + 3, 1)])], OWN)
+    off_beat = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 2.5, 1)])], OWN)
+    fine = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 3, 1)])], OWN)
+    assert ledger.misplaced(elsewhere, targets, T0, T0 + 5)
+    assert ledger.misplaced(off_beat, targets, T0, T0 + 5)
+    assert ledger.misplaced(fine, targets, T0, T0 + 5) is None

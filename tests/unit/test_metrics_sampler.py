@@ -1,0 +1,233 @@
+"""The sampler: few questions for many routes, complete windows in order, the same ones for whoever asks again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, parse_selector, traefik_service
+
+from modelroute.errors import Unavailable
+from modelroute.metrics import sampler as sampler_module
+from modelroute.metrics.ledger import Series
+from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery
+from modelroute.metrics.sampler import Sampler
+from modelroute.rollout.reasons import Reason
+
+SERVER = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=5.0)
+ARMS = (ArmQuery("large", "chat", "llama-70b", 8000), ArmQuery("small", "chat", "llama-8b", 8000))
+ERRORS = ObjectiveQuery("errors", Metric.ERROR_RATE)
+SAFETY = ObjectiveQuery("safety", Metric.SAFETY_VIOLATION_RATE, min_coverage=0.9)
+QUERY = RouteQuery("chat", "support-chat", 0, ARMS, (ERRORS,), T0, T0 + 50, 5.0)
+TIMES = [T0 - 22 + 5 * place for place in range(200)]
+FAR = T0 + 10_000
+
+
+@pytest.fixture
+def executor() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
+
+
+def ramp(per_scrape: float) -> list[float | None]:
+    return [per_scrape * place for place in range(len(TIMES))]
+
+
+def gateway(route: str = "support-chat", small: float = 3) -> FakeTraefik:
+    traefik = FakeTraefik(TIMES)
+    traefik.requests(traefik_service("llama-70b", index=0, route=route), "200", ramp(7))
+    return traefik.requests(traefik_service("llama-8b", index=1, route=route), "200", ramp(small))
+
+
+def sampler_of(store: FakePrometheus, executor: ThreadPoolExecutor, *, now: float = FAR) -> Sampler:
+    return Sampler(SERVER, executor, store=store, clock=lambda: now, batch_wait_s=0.01)
+
+
+async def test_windows_come_complete_and_in_order(executor: ThreadPoolExecutor) -> None:
+    sampler = sampler_of(FakePrometheus(*gateway().series), executor, now=T0 + 36)
+    windows = await sampler.read(QUERY)
+    assert [(window.start - T0, window.end - T0) for window in windows] == [
+        (0, 5),
+        (5, 10),
+        (10, 15),
+        (15, 20),
+        (20, 25),
+    ]
+    assert all(window.completions == {"large": 7, "small": 3} for window in windows)
+    assert all(window.unknown == () for window in windows)
+
+
+async def test_a_window_that_is_not_complete_is_not_read(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus(*gateway().series)
+    assert await sampler_of(store, executor, now=T0 + 14.9).read(QUERY) == ()
+    assert await sampler_of(store, executor).read(replace(QUERY, until=QUERY.since)) == ()
+    assert store.asked == []
+
+
+@pytest.mark.parametrize(("window_s", "count"), [(5.0, 20), (60.0, 10), (900.0, 1)])
+async def test_a_read_is_bounded_and_the_rest_comes_with_the_next(
+    executor: ThreadPoolExecutor, window_s: float, count: int
+) -> None:
+    sampler = sampler_of(FakePrometheus(*gateway().series), executor)
+    windows = await sampler.read(replace(QUERY, until=T0 + 9000, window_s=window_s))
+    assert len(windows) == count
+    more = await sampler.read(replace(QUERY, since=windows[-1].end, until=T0 + 9000, window_s=window_s))
+    assert more[0].start == windows[-1].end
+
+
+async def test_a_window_read_again_alone_or_by_another_process_is_the_same(executor: ThreadPoolExecutor) -> None:
+    started = [T0 - 86_400.0] * 8 + [T0 + 15.0] * (len(TIMES) - 8)
+    traefik = FakeTraefik(TIMES, started=started)
+    values = ramp(3)
+    values[8:] = [float(place) for place in range(len(TIMES) - 8)]
+    traefik.requests(traefik_service("llama-8b", index=1), "200", values)
+    late = FakeTraefik(TIMES[9:], started=T0 + 20, instance="10.0.0.2:8082")
+    late.requests(traefik_service("llama-8b", index=1), "500", [5.0] * len(late.times))
+    missed = FakeTraefik(TIMES[:6] + TIMES[8:], started=T0 - 5000, instance="10.0.0.3:8082")
+    missed.requests(
+        traefik_service("llama-70b", index=0), "200", [float(place**2) for place in range(len(missed.times))]
+    )
+    judge = FakeJudge("llama-8b", TIMES).verdicts("pass", ramp(3))
+    held = [*traefik.series, *late.series, *missed.series, *judge.series]
+    query = replace(QUERY, objectives=(ERRORS, SAFETY))
+
+    together = await sampler_of(FakePrometheus(*held), executor).read(query)
+    alone = []
+    for place in range(10):
+        one = replace(query, since=T0 + 5 * place, until=T0 + 5 * place + 5)
+        alone += await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)
+    assert list(together) == alone
+    assert {each.reason for window in together for each in window.unknown} >= {Reason.SCRAPE_GAP, Reason.JUDGE_SILENT}
+
+
+async def test_routes_that_ask_at_once_share_their_questions(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus()
+    names = [f"route-{place}" for place in range(30)]
+    for place, name in enumerate(names):
+        store.add(*gateway(name, small=place).series[2:])
+    store.add(*FakeTraefik(TIMES).series)
+    sampler = sampler_of(store, executor)
+    answers = await asyncio.gather(*(sampler.read(replace(QUERY, route=name)) for name in names))
+    assert [windows[0].completions["small"] for windows in answers] == list(range(30))
+    assert sorted(parse_selector(asked)[0] for asked in store.asked) == [
+        "process_start_time_seconds",
+        "traefik_config_reloads_total",
+        "traefik_service_request_duration_seconds_bucket",
+        "traefik_service_requests_total",
+    ]
+
+
+async def test_questions_are_split_where_they_would_be_too_long(
+    executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampler_module, "MAX_QUESTION_SIZE", 500)
+    store = FakePrometheus(*gateway("route-0").series, *gateway("route-1").series[2:], *gateway("route-2").series[2:])
+    sampler = sampler_of(store, executor)
+    answers = await asyncio.gather(*(sampler.read(replace(QUERY, route=f"route-{n}")) for n in range(3)))
+    assert all(windows[0].completions == {"large": 7, "small": 3} for windows in answers)
+    asked = [
+        matchers for name, matchers, _ in map(parse_selector, store.asked) if name == "traefik_service_requests_total"
+    ]
+    assert len(asked) > 1
+    assert all(len(matchers[0][2]) < 1000 for matchers in asked)
+
+
+class TooLargeForTwo(FakePrometheus):
+    """Answers about one route at a time only."""
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        if expression.count("llama-8b") > 1:
+            raise AnswerTooLarge("Prometheus default answered with more than 1 bytes")
+        return super().samples(expression, at)
+
+
+async def test_an_answer_that_is_too_large_is_asked_for_in_halves(executor: ThreadPoolExecutor) -> None:
+    store = TooLargeForTwo(*gateway("route-0").series, *gateway("route-1").series[2:], *gateway("route-2").series[2:])
+    sampler = sampler_of(store, executor)
+    answers = await asyncio.gather(*(sampler.read(replace(QUERY, route=f"route-{n}")) for n in range(3)))
+    assert all(windows[0].completions == {"large": 7, "small": 3} for windows in answers)
+
+
+@pytest.mark.parametrize(
+    "metric", ["traefik_config_reloads_total", "process_start_time_seconds", "traefik_service_requests_total"]
+)
+async def test_a_failure_consumes_nothing_and_the_next_read_has_it_all(
+    executor: ThreadPoolExecutor, metric: str
+) -> None:
+    store = FakePrometheus(*gateway().series)
+    store.fails[metric] = Unavailable("Prometheus default did not answer in time")
+    sampler = sampler_of(store, executor)
+    answers = await asyncio.gather(sampler.read(QUERY), sampler.read(QUERY), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
+    store.fails.clear()
+    assert len(await sampler.read(QUERY)) == 10
+
+
+async def test_a_failure_of_the_judges_query_leaves_other_routes_alone(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus(*gateway().series)
+    store.fails["modelroute_judge_total"] = Unavailable("Prometheus default answered 422 (execution)")
+    sampler = sampler_of(store, executor)
+    with_judge = replace(QUERY, route="judged", objectives=(SAFETY,))
+    answers = await asyncio.gather(sampler.read(QUERY), sampler.read(with_judge), return_exceptions=True)
+    assert isinstance(answers[0], tuple)
+    assert isinstance(answers[1], Unavailable)
+
+
+async def test_warnings_make_every_window_unknown_and_never_a_pass(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus(*gateway().series)
+    store.fails["traefik_service_requests_total"] = QueryWarning("Prometheus default answered with warnings")
+    windows = await sampler_of(store, executor).read(QUERY)
+    assert len(windows) == 10
+    for window in windows:
+        assert (window.outcomes, window.completions) == ({}, {})
+        assert [each.reason for each in window.unknown] == [Reason.QUERY_WARNING]
+
+
+async def test_a_bug_in_the_store_reaches_those_who_asked(executor: ThreadPoolExecutor) -> None:
+    class Broken(FakePrometheus):
+        def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+            raise ZeroDivisionError
+
+    sampler = sampler_of(Broken(), executor)
+    answers = await asyncio.gather(sampler.read(QUERY), sampler.read(QUERY), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [ZeroDivisionError, ZeroDivisionError]
+
+
+async def test_a_reader_that_is_cancelled_takes_nobody_with_it(executor: ThreadPoolExecutor) -> None:
+    sampler = sampler_of(FakePrometheus(*gateway().series), executor)
+    first, second = asyncio.create_task(sampler.read(QUERY)), asyncio.create_task(sampler.read(QUERY))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert len(await second) == 10
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+
+async def test_two_routes_with_one_name_in_the_metrics_are_ambiguous_for_both(executor: ThreadPoolExecutor) -> None:
+    sampler = sampler_of(FakePrometheus(*gateway().series), executor)
+    assert (await sampler.read(QUERY))[0].unknown == (), "nobody else was seen yet"
+
+    alike = replace(QUERY, namespace="chat-support", route="chat")
+    for windows in await asyncio.gather(sampler.read(QUERY), sampler.read(alike)):
+        assert {each.reason for window in windows for each in window.unknown} == {Reason.AMBIGUOUS_SERIES}
+        assert all(window.completions == {} for window in windows)
+
+
+async def test_a_gateway_whose_process_start_is_not_scraped_is_not_taken_for_silence(
+    executor: ThreadPoolExecutor,
+) -> None:
+    series = [each for each in gateway().series if each.labels["__name__"] != "process_start_time_seconds"]
+    windows = await sampler_of(FakePrometheus(*series), executor).read(QUERY)
+    assert {each.reason for window in windows for each in window.unknown} == {Reason.NO_DATA}
+    assert all(window.completions == {} for window in windows)
+
+
+async def test_processes_of_other_jobs_are_not_asked_for(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus(*gateway().series)
+    await sampler_of(store, executor).read(QUERY)
+    asked = next(asked for asked in store.asked if asked.startswith("process_start"))
+    assert parse_selector(asked)[1] == [("job", "=~", "traefik"), ("instance", "=~", r"10\.0\.0\.1:8082")]

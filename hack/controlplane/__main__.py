@@ -1,5 +1,6 @@
 """`python -m controlplane` gets everything that the local stack needs, and says where it is."""
 
+import signal
 import sys
 
 from controlplane import build, programs
@@ -7,6 +8,7 @@ from controlplane.errors import SetupError
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     quiet = "--quiet" in sys.argv[1:]
     try:
         found = [programs.locate(name) for name in programs.NAMES]

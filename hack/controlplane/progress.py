@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from controlplane.errors import SetupError
+from controlplane.keeper import Keeper
 
 _PLAIN_EVERY_S = 30.0
 _LIVE_EVERY_S = 0.5
@@ -23,9 +24,10 @@ _REASONS = (
         (
             "dial tcp", "i/o timeout", "no such host", "connection refused", "connection reset", "TLS handshake",
             "unexpected EOF", "Could not fetch URL", "NewConnectionError", "Max retries exceeded", "ReadTimeout",
-            "No matching distribution found", "502 Bad Gateway", "503 Service Unavailable", "404 Not Found", "410 Gone",
+            "502 Bad Gateway", "503 Service Unavailable", "404 Not Found", "410 Gone",
         ),
     ),
+    ("a package has no file for this machine and this Python", ("No matching distribution found",)),
 )  # fmt: skip
 
 
@@ -53,12 +55,16 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        keeper = Keeper()
+        keeper.watch(process.pid)
         try:
             _watch(process, doing=doing, log=log, started=started)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+            keeper.forget(process.pid)
+            keeper.close()
     took = clock(time.monotonic() - started)
     if process.returncode != 0:
         _clear_line()

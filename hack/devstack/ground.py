@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from controlplane.keeper import Keeper
 from devstack.errors import StackError
 from devstack.ports import Slot
-from devstack.process import Keeper, Process
+from devstack.process import Process
 
 # What keeps nothing that outlives the stack has no use for an orderly end.
 _KILLED = frozenset({"etcd", "kube-apiserver", "kube-controller-manager", "prometheus"})

@@ -11,47 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+from controlplane.keeper import Keeper, KeeperGone
 from devstack.errors import ComponentFailed, NotInTime, StackError
 from devstack.waiting import wait_until
 
 # The shell becomes the program, so the pid is the program's; but only after a byte on its stdin has said that the
 # keeper knows the pid. A stack that dies in between closes the pipe, and the shell ends.
 _GATE = 'read -r go || exit 125; exec "$0" "$@" </dev/null'
-
-
-class Keeper:
-    """The stack's end of the pipe to keeper.py."""
-
-    def __init__(self, scratch: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(scratch)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    def watch(self, pid: int) -> None:
-        self._tell(f"+{pid}\n")
-
-    def forget(self, pid: int) -> None:
-        with suppress(StackError):
-            self._tell(f"-{pid}\n")
-
-    def close(self) -> None:
-        """Ends the keeper, which ends whatever is still registered with it."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
-        self._process.wait()
-
-    def _tell(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line.encode())
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError) as error:
-            raise StackError("The stack's keeper is gone, so nothing more can be started.") from error
 
 
 class Process:
@@ -106,6 +72,8 @@ class Process:
         try:
             self._keeper.watch(self._popen.pid)
             gate.write(b"\n")
+        except KeeperGone:
+            raise StackError("The stack's keeper is gone, so nothing more can be started.") from None
         finally:
             gate.close()
 
@@ -179,16 +147,17 @@ def alive(pid: int) -> bool:
 
 
 def end_in_order() -> None:
-    """For a program that holds a stack: SIGTERM and SIGHUP end it through its `with` blocks.
-
-    Under `make`, which sets MODELROUTE_UNDER_MAKE, the end of make counts as SIGTERM too, where the system can say so.
-    """
+    """For a program that holds a stack: SIGTERM and SIGHUP end it through its `with` blocks."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGHUP, leave)
+
+
+def end_with_make() -> None:
+    """Under `make`, which sets MODELROUTE_UNDER_MAKE, the death of make is a SIGTERM, where the system can say so."""
     if os.environ.get("MODELROUTE_UNDER_MAKE") and sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

@@ -57,7 +57,7 @@ class Stack(Cluster):
         `directory` must be empty or not there yet; without it a temporary one is made.
         `report` is given a line for each thing that is ready.
         """
-        found = programs.locate_all(say=report)
+        found = programs.locate_all(say=_silent)
         gateway_api = build.gateway_api_crds()
         ground = Ground(directory, report=report)
         try:

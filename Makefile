@@ -1,0 +1,63 @@
+# Everything that a checkout needs, from Python 3.11 and make on. `make` alone lists the targets.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+UV = $(or $(shell command -v uv || command -v .venv/bin/uv),$(error make lock needs uv: .venv/bin/pip install uv))
+
+export PYTHONPATH := $(CURDIR)/hack
+# What make starts ends when make does.
+export MODELROUTE_UNDER_MAKE := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup programs demo test lint unit property integration e2e up down crds lock clean
+
+help:
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+demo: programs ## a promotion and a rollback on a real gateway, in under 6 minutes
+	$(PY) -m demo
+
+test: lint unit property integration e2e ## everything that has to hold, in the order below
+
+lint: setup ## style, types, layers, and that crds/ matches the Python types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy operator/modelroute hack tests
+	.venv/bin/lint-imports
+	$(PY) -m modelroute.api.crds --check
+
+unit: setup ## tests of one thing at a time
+	$(PY) -m pytest tests/unit
+
+property: setup ## tests of what holds for all inputs
+	$(PY) -m pytest tests/property
+
+integration: programs ## tests against a real API server and a real stack
+	$(PY) -m pytest tests/integration
+
+e2e: programs ## whole rollouts on real Traefik and Prometheus
+	$(PY) -m pytest tests/e2e
+
+up: programs ## start the local stack in the background, for playing
+	$(PY) -m devstack up
+
+down: setup ## end it
+	$(PY) -m devstack down
+
+setup: ## make .venv from the locked requirements
+	@$(PYTHON) hack/bootstrap.py
+
+programs: setup ## get etcd, kube-apiserver, Traefik, Prometheus and the rest
+	@$(PY) -m controlplane --quiet
+
+crds: setup ## write crds/ anew from the Python types
+	$(PY) -m modelroute.api.crds
+
+lock: ## write hack/requirements/dev.txt anew from pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev --output-file hack/requirements/dev.txt pyproject.toml
+
+clean: ## remove .venv, .stack and caches (what was built stays in the cache outside)
+	@if [ -x $(PY) ]; then $(PY) -m devstack down; fi
+	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,160 @@
+"""`python -m devstack up | down | status`: a stack in the background, in .stack/, for playing."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from typing import IO
+
+from controlplane.errors import SetupError
+from devstack.errors import NotInTime, StackError, tail
+from devstack.process import alive, end_in_order, wait_for_exit
+from devstack.stack import REPOSITORY, Stack
+
+FOLDER = REPOSITORY / ".stack"
+_READY = "ready"
+
+
+def up() -> int:
+    if _holder() is not None:
+        print("The stack is up already.")
+        return status()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    holder_log = FOLDER / "holder.log"
+    with holder_log.open("wb") as errors:
+        holder = subprocess.Popen(
+            [sys.executable, "-m", "devstack", "hold"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    assert holder.stdout is not None
+    try:
+        if _relay(holder.stdout):
+            return status()
+    except KeyboardInterrupt:
+        holder.terminate()
+        holder.wait()
+        return 130
+    holder.wait()
+    print("\n".join(tail(holder_log, 30)), file=sys.stderr)
+    return 1
+
+
+def down() -> int:
+    pid = _holder()
+    if pid is None:
+        print("The stack is not up.")
+    else:
+        _end(pid)
+        print("The stack is down.")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return 0
+
+
+def status() -> int:
+    if _holder() is None:
+        print("The stack is not up; `make up` brings it up.")
+        return 1
+    try:
+        print(json.loads((FOLDER / "state.json").read_text(encoding="utf-8"))["usage"])
+    except FileNotFoundError:
+        print("The stack is on its way up, or down.")
+    return 0
+
+
+def hold() -> int:
+    """Holds the stack until SIGTERM; `up` runs this in the background."""
+    end_in_order()
+    with _lock() as lock:
+        try:
+            with Stack.start(FOLDER, report=lambda line: print(line, flush=True)) as stack:
+                stack.create_gateway(stack.create_namespace("chat"))
+                state = {"pid": os.getpid(), "usage": _usage(stack)}
+                (FOLDER / "state.json").write_text(json.dumps(state), encoding="utf-8")
+                print(_READY, flush=True)
+                # Whoever read that is about to go away.
+                os.dup2(lock.fileno(), sys.stdout.fileno())
+                threading.Event().wait()
+        except (StackError, SetupError) as error:
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+def _usage(stack: Stack) -> str:
+    return f"""
+  export KUBECONFIG={stack.kubeconfig}
+
+  gateway      {stack.gateway_url}   (Gateway inference in namespace chat)
+  Prometheus   {stack.prometheus_url}
+  API server   {stack.apiserver_url}
+  operator     KUBECONFIG={stack.operator_kubeconfig()}   (its ServiceAccount's rights)
+  logs         {stack.logs}
+
+`make down` ends it."""
+
+
+def _relay(lines: IO[str]) -> bool:
+    """Prints what the holder says until it is ready; False if it ended before."""
+    for line in lines:
+        if line.strip() == _READY:
+            return True
+        print(line, end="", flush=True)
+    return False
+
+
+def _lock() -> IO[str]:
+    handle = (FOLDER / "holder.pid").open("w+", encoding="utf-8")
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def _holder() -> int | None:
+    """The pid of the process that holds the stack. The lock says that it lives; a pid alone could be another's."""
+    with suppress(FileNotFoundError), (FOLDER / "holder.pid").open(encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(handle.read())
+    return None
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        try:
+            wait_for_exit(pid, timeout_s=30)
+        except NotInTime:
+            os.kill(pid, signal.SIGKILL)
+            wait_for_exit(pid)
+    assert not alive(pid)
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["up"]:
+            return up()
+        case ["down"]:
+            return down()
+        case ["status"]:
+            return status()
+        case ["hold"]:
+            return hold()
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

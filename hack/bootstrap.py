@@ -1,7 +1,7 @@
 """Makes .venv, with everything in hack/requirements/dev.txt and this package in it; `make` runs it before all else.
 
-Needs nothing but Python's standard library. It does nothing when .venv was already made from the same files. The first
-lines can be read by any Python 3, so that an old one gives a sentence and not a traceback.
+Needs nothing but Python's standard library. It does nothing when .venv was already made from the same files. Its
+syntax is Python 3.6's, so that an old Python gives a sentence and not a traceback.
 """
 
 import os
@@ -10,10 +10,10 @@ import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036  # this file is what says so
     for _minor in (14, 13, 12, 11):
-        _newer = shutil.which("python3.%d" % _minor)  # noqa: UP031
+        _newer = shutil.which(f"python3.{_minor}")
         if _newer:
             os.execv(_newer, [_newer, *sys.argv])
-    sys.exit("modelroute needs Python 3.11 or later, and %s is %s." % (sys.executable, sys.version.split()[0]))  # noqa: UP031
+    sys.exit(f"modelroute needs Python 3.11 or later, and {sys.executable} is {sys.version.split()[0]}.")
 
 import hashlib
 import importlib.util

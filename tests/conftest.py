@@ -2,13 +2,21 @@
 
 import re
 import secrets
+import signal
 from collections.abc import Iterator
 
 import pytest
 
+from devstack.process import end_with_make
 from devstack.stack import Stack
 
 _failed = False
+
+
+def pytest_configure() -> None:
+    """A run that is ended from outside takes its stack down."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: pytest.exit("ended from outside", returncode=128 + number))
+    end_with_make()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

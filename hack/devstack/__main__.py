@@ -16,7 +16,7 @@ from devstack.errors import NotInTime, StackError, tail
 from devstack.process import alive, end_in_order, wait_for_exit
 from devstack.stack import REPOSITORY, Stack
 
-FOLDER = REPOSITORY / ".stack"
+FOLDER = Path(os.environ.get("MODELROUTE_STACK", REPOSITORY / ".stack"))
 _READY = "ready"
 
 

@@ -32,9 +32,10 @@ def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
     """etcd and kube-apiserver are ready when this returns, kube-controller-manager is on its way."""
     etcd_url = ""
 
-    def make_etcd(port: Callable[[], int]) -> Component:
+    def make_etcd(free_port: Callable[[], int]) -> Component:
         nonlocal etcd_url
-        etcd_url, peer_url = (f"http://127.0.0.1:{port()}" for _ in range(2))
+        port = free_port()
+        etcd_url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{free_port()}"
         argv: list[str | Path] = [
             programs["etcd"],
             f"--data-dir={ground.data / 'etcd'}",
@@ -48,7 +49,7 @@ def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
             "--log-level=warn",
         ]
         url = f"{etcd_url}/health"
-        return Component(ground.process("etcd", argv), lambda: answers(url), deadline_s=30)
+        return Component(ground.process("etcd", argv), lambda: answers(url), port=port, deadline_s=30)
 
     etcd = start_on_free_ports(make_etcd, ground.slot.free_port)
     ground.say("etcd is ready")
@@ -85,7 +86,7 @@ def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
             "--profiling=false",
             "--v=1",
         ]
-        return Component(ground.process("kube-apiserver", argv), lambda: _is_ready(admin), deadline_s=90)
+        return Component(ground.process("kube-apiserver", argv), lambda: _is_ready(admin), port=port, deadline_s=90)
 
     apiserver = start_on_free_ports(make_apiserver, ground.slot.free_port)
     ground.say(f"kube-apiserver is ready at {admin.url}")

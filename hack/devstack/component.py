@@ -4,14 +4,21 @@ from collections.abc import Callable
 
 from devstack.errors import NotInTime
 from devstack.process import Process
+from devstack.sockets import listens
 from devstack.waiting import wait_until
 
 
 class Component:
-    """Started means ready: `start` returns when `is_ready` is true, or raises ComponentFailed."""
+    """Started means ready: `start` returns when the process listens on `port` and `is_ready` is true.
 
-    def __init__(self, process: Process, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
-        self.process, self._is_ready, self._deadline_s = process, is_ready, deadline_s
+    If it ends, or is not ready by its deadline, that is a ComponentFailed.
+    """
+
+    def __init__(
+        self, process: Process, is_ready: Callable[[], bool], *, port: int | None = None, deadline_s: float
+    ) -> None:
+        self.process, self._port = process, port
+        self._is_ready, self._deadline_s = is_ready, deadline_s
 
     @property
     def pid(self) -> int:
@@ -27,8 +34,8 @@ class Component:
 
     def wait_until_ready(self) -> None:
         def ready_or_ended() -> bool:
-            # In this order: an answer counts only if the process is still there after it.
-            ready = self._is_ready()
+            # An answer counts only if it is this process that gives it, and if it is still there afterwards.
+            ready = (self._port is None or listens(self.pid, self._port)) and self._is_ready()
             if not self.process.running:
                 raise self.process.failed(f"ended with code {self.process.returncode}")
             return ready

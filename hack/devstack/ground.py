@@ -21,11 +21,11 @@ class Ground:
     """`logs` is for people, `config` holds what programs are started with, `data` goes whatever happens."""
 
     def __init__(self, directory: Path | None, *, report: Callable[[str], None]) -> None:
-        self.slot = Slot.take()
         self.dir = _empty(directory)
         self.logs, self.config, self.data = self.dir / "logs", self.dir / "config", self.dir / "data"
         for folder in (self.logs, self.config, self.data):
             folder.mkdir(mode=0o700)
+        self.slot = Slot.take()
         self._report, self._started_at = report, time.monotonic()
         self._processes: list[Process] = []
         self._keep_reason: str | None = None

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from devstack.component import Component
 from devstack.errors import ComponentFailed, StackError
+from devstack.sockets import is_free
 
 _FIRST, _LAST, _PORTS_PER_SLOT, _LOWEST_PORT = 16, 249, 50, 20000
 _GUARD_PORT = 20000
@@ -74,17 +75,6 @@ class Slot:
     def _walk_ports(self) -> Iterator[int]:
         while True:
             yield from range(self._first_port, self._first_port + _PORTS_PER_SLOT)
-
-
-def is_free(port: int, address: str = "127.0.0.1") -> bool:
-    with socket.socket() as probe:
-        # As servers do: a connection that is only waiting out its TIME_WAIT does not make a port taken.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError:
-            return False
-        return True
 
 
 def start_on_free_ports(make: Callable[[Callable[[], int]], C], free_port: Callable[[], int]) -> C:

@@ -54,7 +54,7 @@ class Prometheus(Component):
             "--log.level=warn",
         ]
         ready = f"http://127.0.0.1:{port}/-/ready"
-        super().__init__(ground.process("prometheus", argv), lambda: answers(ready), deadline_s=30)
+        super().__init__(ground.process("prometheus", argv), lambda: answers(ready), port=port, deadline_s=30)
 
     @property
     def url(self) -> str:

@@ -137,7 +137,10 @@ class Stack(Cluster):
         return self._ground.slot.free_port()
 
     def add_scrape_target(self, address: str, *, namespace: str, service: str, **labels: str) -> None:
-        """Has Prometheus scrape http://`address`/metrics; the labels are on every series from there."""
+        """Has Prometheus scrape http://`address`/metrics, from some seconds later on (it looks at its list every 5 s).
+
+        The labels are on every series from there.
+        """
         self.prometheus.targets.add(address, {"namespace": namespace, "service": service, **labels})
 
     def remove_scrape_target(self, address: str) -> None:

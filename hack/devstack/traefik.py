@@ -141,7 +141,7 @@ class Traefik(Component):
             "--providers.kubernetesgateway.statusaddress.ip=127.0.0.1",
         ]
         ping = f"http://127.0.0.1:{metrics_port}/ping"
-        super().__init__(ground.process("traefik", argv), lambda: answers(ping), deadline_s=30)
+        super().__init__(ground.process("traefik", argv), lambda: answers(ping), port=port, deadline_s=30)
 
     @property
     def url(self) -> str:

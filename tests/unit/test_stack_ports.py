@@ -9,7 +9,8 @@ import pytest
 
 from devstack.component import Component
 from devstack.errors import ComponentFailed
-from devstack.ports import Slot, is_free, start_on_free_ports
+from devstack.ports import Slot, start_on_free_ports
+from devstack.sockets import is_free
 
 
 class _Fails(Component):

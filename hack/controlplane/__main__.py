@@ -8,7 +8,8 @@ from controlplane.errors import SetupError
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
     quiet = "--quiet" in sys.argv[1:]
     try:
         found = [programs.locate(name) for name in programs.NAMES]

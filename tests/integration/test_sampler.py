@@ -1,0 +1,268 @@
+"""The sampler on real parts: what a client saw through Traefik is what the windows add up to."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from devstack.stack import Stack
+from devstack.waiting import wait_until
+from modelroute.errors import Unavailable
+from modelroute.metrics.prometheus import Prometheus, PrometheusServer
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, Reading, RouteQuery, WindowReading
+from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
+from modelroute.rollout.reasons import Reason
+
+WINDOW_S, SCRAPE_S = 5.0, 1.5
+BORN = time.time()
+
+
+@dataclass
+class Backend:
+    """Nothing but faults: /CODE answers with the code, /slow takes 0.6 s. Its judge says what it is told to."""
+
+    address: str
+    verdicts: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def backend(ip: str, name: str) -> Iterator[Backend]:
+    made = Backend(f"{ip}:8000")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = b"ok"
+            if self.path == "/metrics":
+                lines = [f"process_start_time_seconds {BORN}"]
+                lines += [f'modelroute_judge_total{{verdict="{key}"}} {n}' for key, n in sorted(made.verdicts.items())]
+                content = ("\n".join(lines) + "\n").encode()
+            elif self.path == "/slow":
+                time.sleep(0.6)
+            self.send_response(int(self.path[1:]) if self.path[1:].isdigit() else 200)
+            self.send_header("content-type", "text/plain; version=0.0.4")
+            self.send_header("content-length", str(len(content)))
+            self.send_header("x-arm", name)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((ip, 8000), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class Site:
+    """One route with two arms of its own on the stack."""
+
+    stack: Stack
+    namespace: str
+    large: Backend
+    small: Backend
+    query: RouteQuery
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def send(self, paths: Sequence[str]) -> Counter[tuple[str, str]]:
+        """One request each; how often which arm answered which path."""
+        seen: Counter[tuple[str, str]] = Counter()
+        for path in paths:
+            request = urllib.request.Request(
+                self.stack.gateway_url + path, headers={"Host": f"{self.namespace}.example.com"}
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    headers = answer.headers
+            except urllib.error.HTTPError as error:
+                headers = error.headers
+                error.close()
+            seen[headers.get("x-arm", ""), path] += 1
+        self.seen += seen
+        return seen
+
+    def apply_route(self, *services: str) -> None:
+        refs = [{"name": service, "port": 8000, "weight": 1} for service in services]
+        route: dict[str, Any] = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": self.query.route, "namespace": self.namespace},
+            "spec": {
+                "parentRefs": [{"name": "inference"}],
+                "hostnames": [f"{self.namespace}.example.com"],
+                "rules": [{"backendRefs": refs}],
+            },
+        }
+        self.stack.apply(route)
+
+
+@pytest.fixture
+def site(stack: Stack, namespace: str) -> Iterator[Site]:
+    stack.create_gateway(namespace, hostname=f"{namespace}.example.com")
+    large_ip, small_ip = (stack.create_service(namespace, name) for name in ("large--llm", "small"))
+    arms = (
+        ArmQuery("large", namespace, "large--llm", 8000),
+        ArmQuery("small", namespace, "small", 8000),
+    )
+    objectives = (
+        ObjectiveQuery("errors", Metric.ERROR_RATE),
+        ObjectiveQuery("slow", Metric.LATENCY_ABOVE, threshold_s=0.4),
+        ObjectiveQuery("safety", Metric.SAFETY_VIOLATION_RATE, min_coverage=0.5),
+    )
+    since = time.time() // WINDOW_S * WINDOW_S
+    query = RouteQuery(namespace, "support.chat", 0, arms, objectives, since, math.inf, WINDOW_S)
+    with backend(large_ip, "large") as large, backend(small_ip, "small") as small:
+        made = Site(stack, namespace, large, small, query)
+        made.apply_route("large--llm", "small")
+        for service, each in (("large--llm", large), ("small", small)):
+            stack.add_scrape_target(each.address, namespace=namespace, service=service)
+        wait_until(lambda: made.send(["/warm-up"])["", "/warm-up"] == 0, what="the route is programmed")
+        yield made
+        for each in (large, small):
+            stack.remove_scrape_target(each.address)
+
+
+@pytest.fixture
+def sampler(stack: Stack) -> Iterator[Sampler]:
+    server = PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0)
+    with ThreadPoolExecutor(2) as executor:
+        yield Sampler(server, executor)
+
+
+async def windows_until_now(sampler: Sampler, query: RouteQuery) -> list[WindowReading]:
+    """All windows from `since` to the one with the next scrape: what was counted before the call is in them."""
+    last = math.ceil((time.time() + SCRAPE_S) / WINDOW_S) * WINDOW_S
+    found: list[WindowReading] = []
+    async with asyncio.timeout(60):
+        while query.since < last:
+            windows = await sampler.read(replace(query, until=last))
+            found += windows
+            query = replace(query, since=windows[-1].end if windows else query.since)
+            await asyncio.sleep(0 if windows else 0.3)
+    return found
+
+
+async def from_now(sampler: Sampler, query: RouteQuery) -> RouteQuery:
+    """The query from the first cut on after which the gateway is known to be scraped, and all before it is counted."""
+    while True:
+        windows = await windows_until_now(sampler, query)
+        query = replace(query, since=windows[-1].end)
+        if windows[-1].completions:
+            return query
+
+
+def totals(windows: Sequence[WindowReading], objective: str, arm: str) -> tuple[float, float, float]:
+    """Requests, bad ones as compared (at the first boundary) and absolutely, over all windows that are known."""
+    known = [window.outcomes[objective, arm] for window in windows if (objective, arm) in window.outcomes]
+    return sum(one.total for one in known), sum(one.compared[0] for one in known), sum(one.absolute for one in known)
+
+
+async def test_the_windows_add_up_to_what_the_client_saw(site: Site, sampler: Sampler) -> None:
+    query = await from_now(sampler, site.query)
+    paths = ["/200"] * 30 + ["/404"] * 5 + ["/503"] * 4 + ["/403"] * 3 + ["/slow"] * 4
+    seen = await asyncio.to_thread(site.send, paths)
+    for each, violations in ((site.large, 0), (site.small, 3)):
+        each.verdicts.update({"pass": 20, "violation": violations, "error": 1})
+    windows = await windows_until_now(sampler, query)
+
+    for arm in ("large", "small"):
+        total = sum(n for (who, _), n in seen.items() if who == arm)
+        bad, bad_absolutely, slow = seen[arm, "/404"] + seen[arm, "/503"], seen[arm, "/503"], seen[arm, "/slow"]
+        assert totals(windows, "errors", arm) == (total, bad, bad_absolutely)
+        assert sum(window.completions[arm] for window in windows) == total
+        assert totals(windows, "slow", arm) == (total, slow + bad, slow + bad)
+    assert totals(windows, "safety", "small") == (23, 3, 3)
+    assert totals(windows, "safety", "large") == (20, 0, 0)
+    boundaries = {window.boundaries["slow"][0] for window in windows if isinstance(window, Reading)}
+    assert boundaries == {0.5}, "the next one above 0.4 s"
+
+    exact = replace(
+        query,
+        gateways=((site.namespace, "inference"),),
+        arms=tuple(replace(arm, index=place) for place, arm in enumerate(query.arms)),
+    )
+    assert (await windows_until_now(sampler, exact))[: len(windows)] == windows
+
+
+async def test_no_request_is_lost_or_counted_twice_when_the_gateway_restarts(
+    stack: Stack, site: Site, sampler: Sampler
+) -> None:
+    query = await from_now(sampler, site.query)
+    already = site.seen.copy()
+    await asyncio.to_thread(site.send, ["/200"] * 10)
+    await windows_until_now(sampler, query)  # all of it is scraped
+    await asyncio.to_thread(stack.traefik.restart)
+    await asyncio.to_thread(
+        wait_until, lambda: site.send(["/back"])["", "/back"] == 0, what="the route is programmed again"
+    )
+    await asyncio.to_thread(site.send, ["/200"] * 40)
+    windows = await windows_until_now(sampler, query)
+    for arm in ("large", "small"):
+        sent = sum(n for (who, _), n in (site.seen - already).items() if who == arm)
+        assert sum(window.completions.get(arm, 0) for window in windows) == sent, [each.unknown for each in windows]
+
+
+async def test_an_arm_that_leaves_the_route_and_comes_back_is_counted_whole(
+    stack: Stack, site: Site, sampler: Sampler
+) -> None:
+    """Traefik forgets the counters of a service that no route names any more, and starts them again at 0."""
+    query = await from_now(sampler, site.query)
+    already = site.seen.copy()
+    await asyncio.to_thread(site.send, ["/200"] * 20)
+    site.apply_route("large--llm")
+    await asyncio.to_thread(
+        wait_until, lambda: site.send(["/200"] * 4)["large", "/200"] == 4, what="one arm answers all"
+    )
+    await windows_until_now(sampler, query)  # until Prometheus has seen the series vanish
+    assert f"-svc-{site.namespace}-small-1@" not in raw_metrics(stack)
+    site.apply_route("large--llm", "small")
+    await asyncio.to_thread(wait_until, lambda: site.send(["/200"] * 2)["small", "/200"] == 1, what="both answer")
+    await asyncio.to_thread(site.send, ["/200"] * 40)
+    windows = await windows_until_now(sampler, query)
+    for arm in ("large", "small"):
+        assert sum(window.completions[arm] for window in windows) == (site.seen - already)[arm, "/200"]
+
+
+def raw_metrics(stack: Stack) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.traefik.metrics_port}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+async def test_prometheus_takes_nasty_names_for_what_they_are(stack: Stack) -> None:
+    prometheus = Prometheus(PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0))
+    now = time.time()
+    for name in ('a"b', "a\\b", "a\nb", "a\x00\x7fb", "{a}[b](c)|d", "é✓", "^a.*$", 'x"} or up{job=~"'):
+        question = Question("up", (("job", (re2_quote(name), re2_quote("traefik"))),))
+        assert {each.labels["job"] for each in prometheus.samples(selector(question) + "[30s]", now)} == {"traefik"}
+        assert promql_quote(re2_quote(name)).startswith('"')
+    with pytest.raises(Unavailable, match=r"answered 400 \(bad_data\)"):
+        prometheus.samples("up{", now)
+    prometheus.close()
+
+
+async def test_a_route_without_a_judge_says_so(site: Site, sampler: Sampler) -> None:
+    query = replace(site.query, arms=(replace(site.query.arms[0], service="nobody"), site.query.arms[1]))
+    windows = await windows_until_now(sampler, query)
+    last = {(each.objective, each.arm): each.reason for each in windows[-1].unknown}
+    assert last["safety", "large"] is Reason.JUDGE_SILENT

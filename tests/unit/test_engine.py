@@ -1,0 +1,262 @@
+"""The engine: the published check values, and how it behaves in the situations that rollouts meet."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
+from modelroute.analysis.engine import Assessment, Knowledge, State, advance, assess, cap, start
+from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, log_spent, unspent
+from modelroute.analysis.process import Null, Process, next_process
+from modelroute.analysis.state import decode, encode
+from modelroute.analysis.two_arm import log_e_values, projection
+
+ERRORS = Objective("errors", margin=0.005)
+DESIGN = Design((ERRORS,), (Comparison("small", "large"),))
+
+
+def window(
+    end: float,
+    small: tuple[float, float] | None = (0, 100),
+    large: tuple[float, float] | None = (0, 900),
+    *,
+    settled: bool = True,
+    name: str = "errors",
+) -> Window:
+    """(bad, total) of each arm; None is not known."""
+    arms = {"small": small, "large": large}
+    outcomes = {
+        (name, arm): Outcomes(counts[1], (counts[0],), counts[0]) for arm, counts in arms.items() if counts is not None
+    }
+    return Window(end - 5, end, outcomes, {"small": 0.1, "large": 0.9}, settled)
+
+
+def after(*windows: Window, design: Design = DESIGN) -> State:
+    state = start(design)
+    for each in windows:
+        state = advance(design, state, each)
+    return state
+
+
+def known(*windows: Window, design: Design = DESIGN) -> Assessment:
+    return assess(design, after(*windows, design=design))
+
+
+@pytest.mark.parametrize(
+    ("theta_b", "theta_c", "ratio", "margin", "boundary", "log_e"),
+    [
+        (0.01, 0.02, 1.0, 0.0, 0.011, 2.1633810413),
+        (0.01, 0.03, 1.2, 0.002, 0.0113947310, 1.9342897692),
+    ],
+)
+def test_the_published_check_values_come_out_to_nine_digits(
+    theta_b: float, theta_c: float, ratio: float, margin: float, boundary: float, log_e: float
+) -> None:
+    found = projection(100, 900, theta_c, theta_b, ratio, margin)
+    allowed = ratio * theta_b + margin
+    psi = (theta_c / (1 - theta_c)) / (allowed / (1 - allowed))
+    (value,) = log_e_values(100, 5, 900, 9, guess=theta_b, alternatives=np.array([psi]), ratio=ratio, margin=margin)
+
+    assert float(found) == pytest.approx(boundary, abs=5e-11)
+    assert float(value) == pytest.approx(log_e, abs=5e-10)
+
+
+def test_without_margin_the_projection_is_the_pooled_mean() -> None:
+    assert float(projection(100, 300, 0.09, 0.01, 1.0, 0.0)) == pytest.approx((9 + 3) / 400, rel=1e-12)
+
+
+def test_the_grid_and_what_is_spent_are_those_of_the_design() -> None:
+    assert ALTERNATIVES[0] == pytest.approx(1.25)
+    assert ALTERNATIVES[-1] == pytest.approx(100)
+    assert np.diff(np.log(ALTERNATIVES)) == pytest.approx(np.full(15, math.log(80) / 15))
+    assert PRIOR[1] / PRIOR[0] == pytest.approx(math.exp(-0.35))
+    assert [unspent(0), unspent(1), unspent(21)] == pytest.approx([1.0, 0.5, 0.5 / math.sqrt(2)])
+    assert math.exp(log_spent(0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("n_c", "n_b", "guess", "margin"), [(0, 900, 0.01, 0.0), (100, 0, 0.01, 0.0), (100, 900, 0.5, 0.6)]
+)
+def test_where_nothing_can_be_shown_the_evidence_does_not_move(
+    n_c: float, n_b: float, guess: float, margin: float
+) -> None:
+    found = log_e_values(n_c, 0, n_b, 0, guess=guess, alternatives=ALTERNATIVES, margin=margin)
+
+    assert found == pytest.approx(np.zeros(16))
+
+
+def test_a_window_never_moves_its_own_prediction() -> None:
+    first = next_process(Process(), Null(), n_candidate=10, x_candidate=1, n_reference=90, x_reference=90)
+    same = next_process(Process(), Null(), n_candidate=10, x_candidate=1, n_reference=90, x_reference=90)
+
+    assert Process().guess(0.01) == pytest.approx(0.01)
+    assert first == same
+    assert first.guess(0.01) == pytest.approx(90.5 / (50 + 90))
+
+
+def test_one_window_cannot_bring_more_than_the_cap() -> None:
+    null = Null(cap=1.5)
+    process = next_process(Process(), null, n_candidate=1000, x_candidate=900, n_reference=9000, x_reference=9)
+
+    most = np.log(PRIOR) + math.log(0.5) + 1.5
+    assert np.all(np.asarray(process.log_capital) <= most + 1e-12)
+    assert cap(DESIGN, Action.ROLL_BACK) == pytest.approx(math.log(2 / 0.05) / 3)
+
+
+def test_overdispersion_divides_what_a_window_brings() -> None:
+    counts = {"n_candidate": 100.0, "x_candidate": 5.0, "n_reference": 900.0, "x_reference": 9.0}
+    plain = np.asarray(next_process(Process(), Null(), **counts).log_capital)
+    tempered = np.asarray(next_process(Process(), Null(overdispersion=4.0), **counts).log_capital)
+    before = np.log(PRIOR) + math.log(0.5)
+
+    assert tempered - before == pytest.approx((plain - before) / 4)
+
+
+def test_a_healthy_candidate_is_not_harmful_and_the_evidence_falls() -> None:
+    found = known(*(window(5.0 * k, small=(1, 100), large=(9, 900)) for k in range(1, 100)))
+
+    assert not found.rollback_breached
+    assert found.rollback_log_evidence < 0
+    assert found.findings[0].knowledge is Knowledge.NO_HARM_SHOWN
+
+
+def test_a_candidate_that_is_worse_than_allowed_is_found_out() -> None:
+    found = known(*(window(5.0 * k, small=(5, 100), large=(9, 900)) for k in range(1, 100)))
+
+    assert found.rollback_breached
+    assert found.strongest is not None
+    assert found.strongest.in_words() == "495 of 9,900 bad against 891 of 89,100 by large"
+
+
+def test_nothing_counted_is_unknown_and_not_a_pass() -> None:
+    assert known().findings[0].knowledge is Knowledge.UNKNOWN
+
+
+@pytest.mark.parametrize("hidden", ["small", "large"])
+def test_an_unknown_window_moves_no_evidence_and_is_counted(hidden: str) -> None:
+    state = after(window(5, **{hidden: None}))  # type: ignore[arg-type]
+    (track,) = state.tracks
+
+    assert (track.main, track.fast) == (start(DESIGN).tracks[0].main, start(DESIGN).tracks[0].fast)
+    assert track.tally.skipped == 1
+
+
+def test_a_window_that_was_seen_changes_nothing() -> None:
+    state = after(window(5, small=(3, 100)), window(10, small=(4, 100)))
+
+    assert advance(DESIGN, state, window(10, small=(90, 100))) == state
+    assert advance(DESIGN, state, window(5, small=(90, 100))) == state
+
+
+def test_before_it_settles_only_the_fast_path_looks() -> None:
+    state = after(window(5, small=(80, 80), large=(0, 900), settled=False))
+    (track,) = state.tracks
+
+    assert track.main == start(DESIGN).tracks[0].main
+    assert track.fast.log_e > 0
+    assert track.tally.windows == 0
+
+
+def test_early_completions_are_measured_against_the_asked_share_of_all_requests() -> None:
+    """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed."""
+    early = after(window(5, small=(20, 20), large=(0, 980), settled=False)).tracks[0].fast
+    whole = after(window(5, small=(20, 100), large=(0, 980))).tracks[0].fast
+
+    assert early == whole
+
+
+def test_a_candidate_that_fails_outright_goes_back_after_one_or_two_windows() -> None:
+    assert known(window(5, small=(30, 30)), window(10, small=(30, 30))).rollback_breached
+
+
+def test_a_pod_that_fails_15_percent_for_one_window_does_not_decide() -> None:
+    healthy = [window(5.0 * k, small=(1, 100), large=(9, 900)) for k in range(1, 20)]
+    found = known(*healthy, window(100, small=(15, 100), large=(9, 900)), window(105, small=(1, 100), large=(9, 900)))
+
+    assert not found.rollback_breached
+
+
+def test_an_outage_that_hits_both_arms_alike_does_not_roll_back() -> None:
+    windows = [
+        window(5.0 * k, small=(40, 100), large=(360, 900)) if 10 <= k < 20 else window(5.0 * k) for k in range(1, 40)
+    ]
+
+    assert not known(*windows).rollback_breached
+
+
+def test_windows_whose_pooled_table_shows_simpsons_paradox_do_not_roll_back() -> None:
+    """In each window both arms are alike; pooled, the candidate looks twice as bad, as it had more of the bad hour."""
+    calm = [window(5.0 * k, small=(1, 100), large=(18, 1_800)) for k in range(1, 21)]
+    busy = [window(5.0 * k, small=(45, 900), large=(50, 1_000)) for k in range(21, 41)]
+    found = known(*calm, *busy)
+    tally = found.findings[0].tally
+
+    assert tally.candidate_bad / tally.candidate_total > 1.5 * tally.reference_bad / tally.reference_total
+    assert not found.rollback_breached
+
+
+def test_harm_that_starts_after_hours_of_health_need_not_pay_those_hours_back() -> None:
+    healthy = [window(5.0 * k, small=(1, 100), large=(9, 900)) for k in range(1, 1_000)]
+    harmed = [window(5_000 + 5.0 * k, small=(5, 100), large=(9, 900)) for k in range(1, 60)]
+
+    assert not known(*healthy).rollback_breached
+    assert known(*healthy, *harmed).rollback_breached
+
+
+def test_objectives_that_only_report_or_pause_take_nothing_from_those_that_roll_back() -> None:
+    report = replace(ERRORS, name="report", action=Action.REPORT)
+    pause = replace(ERRORS, name="pause", action=Action.PAUSE)
+    design = Design((ERRORS, report, pause), DESIGN.comparisons)
+    bad = [
+        Window(
+            each.start,
+            each.end,
+            {**each.outcomes, ("pause", "small"): Outcomes(100, (9,), 9), ("pause", "large"): Outcomes(900, (9,), 9)},
+            each.asked,
+            True,
+        )
+        for each in (window(5.0 * k, small=(1, 100), large=(9, 900)) for k in range(1, 60))
+    ]
+    found = known(*bad, design=design)
+
+    assert found.pause_breached
+    assert not found.rollback_breached
+    assert found.rollback_log_evidence == known(*bad).rollback_log_evidence
+
+
+def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
+    windows = [window(5.0 * k, small=(k % 3, 100 + k), large=(k % 7, 900)) for k in range(1, 30)]
+    whole = after(*windows)
+    for cut in range(len(windows)):
+        state = decode(DESIGN, encode(after(*windows[:cut])))
+        for each in windows[cut:]:
+            state = advance(DESIGN, state, each)
+        assert encode(state) == encode(whole)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("nonsense", "Expecting value"),
+        ("[]", "of version None"),
+        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '1'"),
+        ('{"v":"1","until":5,"tracks":[]}', "does not belong to this attempt"),
+        ('{"v":"1","until":5,"tracks":[[[],[[],0,0,0],[0]]]}', "cannot be read"),
+        ('{"v":"1"}', "cannot be read"),
+    ],
+)
+def test_a_state_that_is_not_this_attempts_is_refused_in_a_sentence(text: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        decode(DESIGN, text)
+
+
+def test_an_objective_without_a_reference_or_a_margin_is_not_compared() -> None:
+    limit_only = Design((Objective("slow", limit=0.05),), DESIGN.comparisons)
+    no_reference = Design((ERRORS,), (Comparison("large", None),))
+
+    assert known(window(5), design=limit_only).findings == ()
+    assert known(window(5), design=no_reference).findings == ()

@@ -1,9 +1,9 @@
 """One tree of exceptions, by what the caller can do about it.
 
-    ModelRouteError
-    ├── Unavailable      a part did not answer, or not usefully: keep what is live, retry later
-    ├── Conflict         somebody else wrote first: observe again, then decide again
-    └── Invalid          what a person wrote cannot be carried out: say so, wait for the spec to change
+ModelRouteError
+├── Unavailable      a part did not answer, or not usefully: keep what is live, retry later
+├── Conflict         somebody else wrote first: observe again, then decide again
+└── Invalid          what a person wrote cannot be carried out: say so, wait for the spec to change
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The pure heart: domain types, split arithmetic, guards, the state machine. No I/O, no clock; imports `analysis` only."""
+"""The pure heart: domain types, splits, checks, the state machine. No I/O, no clock; imports `analysis` only."""

@@ -1,4 +1,4 @@
-"""One attempt at moving the traffic from one split to another: what is frozen when it starts, and how far it has come."""
+"""One attempt at moving the traffic from one split to another: what is frozen, and how far it has come."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from modelroute.analysis.design import Comparison, Design
 from modelroute.analysis.engine import State
+from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Split, split_of, weights_at
 
@@ -32,7 +33,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts a ModelRoute's attempts from 1."""
+    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1."""
 
     name: str
     number: int
@@ -87,7 +88,7 @@ class Progress:
 
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
     them, None until then. `consumed_until`: the end of the last window that was looked at. `requests`: each candidate's
-    completions in this step since it settled.
+    completions in this step since it settled. `unknown`: what the last window could not tell.
     """
 
     stage: Stage
@@ -99,6 +100,7 @@ class Progress:
     engine: State
     requests: Mapping[str, float] = field(default_factory=dict)
     slowest_p99_s: float = 0.0
+    unknown: tuple[Unknown, ...] = ()
     verdict: Verdict | None = None
     finished_at: float | None = None
 
@@ -126,8 +128,9 @@ def weights_of(record: Record) -> dict[str, int]:
 def comparisons_of(arms: Sequence[Arm], stable: Split, reference: str) -> tuple[Comparison, ...]:
     """Who is compared with whom: every arm that gains is a candidate, with a reference of its own.
 
-    In this order: its own old version if its backend changed; the arm of the `reference` model if it has traffic in this
-    rollout and is not the candidate; else the arm that loses most. A candidate that is the reference itself has none.
+    In this order: its own old version if its backend changed; the arm of the `reference` model if it has traffic in
+    this rollout and is not the candidate; else the arm that loses most. A candidate that is the reference itself has
+    none.
     """
     before = {share.model: share.backend for share in stable if share.weight}
     by_backend = {arm.backend: arm for arm in arms}

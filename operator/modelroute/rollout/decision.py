@@ -43,7 +43,7 @@ class RouteOrder:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`record` is what has to be written down before `order` is carried out; `fresh` says that the attempt is a new one.
+    """`record` is what has to be written down before `order` is carried out; `fresh`: the attempt is a new one.
 
     No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here.
     """

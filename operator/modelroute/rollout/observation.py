@@ -69,7 +69,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`record` is the latest attempt, `attempts` how many there have been, `noted` the stable split of the last status."""
+    """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status."""
 
     name: str
     plan: Plan | None

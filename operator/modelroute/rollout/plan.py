@@ -13,7 +13,7 @@ from modelroute.rollout.split import TOTAL, Share, Split
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`split` is the wanted one, of every model of the spec, in its order. `reference` and `initial` are model names."""
+    """`split` is the wanted one, of every model in the spec's order. `reference` and `initial` are model names."""
 
     split: Split
     reference: str
@@ -34,12 +34,12 @@ class Plan:
 
 
 _REVISION_FIELDS = "v1"
-"""The version of the list of fields below. A field may be added only with a new version, and old ones are kept as they are:
-an upgrade of the operator must not give a rolled-back spec a new name, for that would retry it."""
+"""The version of the list of fields below. A field may be added only with a new version, and old ones are kept as they
+are: an upgrade of the operator must not give a rolled-back spec a new name, for that would retry it."""
 
 
 def revision_of(split: Split, objectives: tuple[Objective, ...], metrics: tuple[tuple[str, ...], ...]) -> str:
-    """Ten hex digits of what a rollout is about: arms, weights and objectives; `metrics` says what each objective counts.
+    """Ten hex digits of what a rollout is about: arms, weights, objectives; `metrics` is what each objective counts.
 
     Not in it: steps, hostnames, filters, the order of models, weights that mean the same (60/40 and 3/2).
     """
@@ -49,7 +49,14 @@ def revision_of(split: Split, objectives: tuple[Objective, ...], metrics: tuple[
         for share in split
     )  # fmt: skip
     held_to = sorted(
-        [objective.name, objective.action.value, objective.margin, objective.ratio, objective.limit, list(metric)]
+        [
+            objective.name,
+            objective.action.value,
+            objective.margin,
+            objective.ratio,
+            objective.limit,
+            list(metric),
+        ]
         for objective, metric in zip(objectives, metrics, strict=True)
     )
     content = json.dumps([_REVISION_FIELDS, arms, held_to], separators=(",", ":"))

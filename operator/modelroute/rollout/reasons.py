@@ -16,8 +16,10 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NOT_IN_FORCE = "NotInForce"
     BACKEND_NOT_FOUND = "BackendNotFound"
+    BACKEND_UNKNOWN = "BackendUnknown"
     NO_READY_ENDPOINTS = "NoReadyEndpoints"
     ROUTE_NOT_OURS = "RouteNotOurs"
+    RECORD_UNREADABLE = "RecordUnreadable"
 
     # The gateway.
     PROGRAMMED = "Programmed"
@@ -47,8 +49,10 @@ class Reason(StrEnum):
     SETTLING = "Settling"
     COLLECTING_EVIDENCE = "CollectingEvidence"
     PROMOTED = "Promoted"
+    HARM_SUSPECTED = "HarmSuspected"
     HARM_DETECTED = "HarmDetected"
     ROLLING_BACK = "RollingBack"
     ROLLED_BACK = "RolledBack"
     SPEC_CHANGED = "SpecChanged"
-    HOLDING = "Holding"
+    PAUSED = "Paused"
+    ROUTE_RESTORED = "RouteRestored"

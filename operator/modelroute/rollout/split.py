@@ -53,9 +53,9 @@ class Arm:
 def apportion(seats: int, demands: tuple[int, ...]) -> tuple[int, ...]:
     """`seats` ≥ 0 shared out in proportion to `demands` ≥ 0, by Adams' method.
 
-    Adams' method is exact when the quotas are whole, gives everyone who asks at least one seat (while there are enough),
-    and never takes a seat away when `seats` grows: a candidate's weight cannot fall on the way up, or rise on the way
-    down, because of rounding. Source: Balinski & Young, *Fair Representation* (1982).
+    Adams' method is exact when the quotas are whole, gives everyone who asks at least one seat (while there are
+    enough), and never takes a seat away when `seats` grows: a candidate's weight cannot fall on the way up, or rise on
+    the way down, because of rounding. Source: Balinski & Young, *Fair Representation* (1982).
     """
     if seats < 0 or any(demand < 0 for demand in demands):
         raise ValueError("seats and demands must not be negative")

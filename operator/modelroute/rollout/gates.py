@@ -1,0 +1,187 @@
+"""What stands between a step and the next: an ordered tuple of small checks. All are conditions for leaving a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelroute.analysis.engine import Assessment
+from modelroute.rollout.attempt import Record, Requirement, Step
+from modelroute.rollout.consume import settled_at
+from modelroute.rollout.decision import Phase
+from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.words import count, duration
+
+GATEWAY_POLL_S = 2.0
+LEANING = math.log(2.0)
+"""Log evidence above which harm is twice as likely as before the first look: docs/adr/0003."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """One thing that a step still lacks; `phase` is what the route is in while it is the first one lacking."""
+
+    phase: Phase
+    reason: Reason
+    message: str
+    wake_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a check may look at. `record` has the readings of this tick already folded in."""
+
+    seen: Observation
+    record: Record
+    assessment: Assessment
+    now: float
+
+    @property
+    def step(self) -> Step:
+        return self.record.attempt.steps[self.record.progress.step]
+
+
+Check = Callable[[View], Lack | None]
+
+
+def gateway_is_live(view: View) -> Lack | None:
+    gateway, since = view.seen.gateway, view.record.progress.step_at
+    if gateway.acceptance is Acceptance.LIVE and view.record.progress.live_at is not None:
+        return None
+    if gateway.acceptance is Acceptance.REJECTED:
+        return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, gateway.message, 10.0)
+    waited = duration(view.now - since)
+    phase = Phase.PROGRESSING if view.now - since < 60 else Phase.HOLDING
+    message = f"waiting for the gateway to accept the split ({waited} so far){_because(gateway.message)}"
+    return Lack(phase, Reason.WAITING_FOR_GATEWAY, message, GATEWAY_POLL_S)
+
+
+def _because(message: str) -> str:
+    return f": {message}" if message else ""
+
+
+def spec_can_be_carried_out(view: View) -> Lack | None:
+    if not view.seen.problems:
+        return None
+    problem = view.seen.problems[0]
+    return Lack(Phase.HOLDING, problem.reason, f"the spec cannot be carried out as it is: {problem.message}")
+
+
+def not_paused(view: View) -> Lack | None:
+    if view.seen.plan is None or not view.seen.plan.paused:
+        return None
+    return Lack(Phase.PAUSED, Reason.PAUSED, "spec.paused is true: no promotion; harm still rolls back")
+
+
+def nothing_to_pause_for(view: View) -> Lack | None:
+    if not view.assessment.pause_breached:
+        return None
+    return Lack(
+        Phase.PAUSED,
+        Reason.HARM_DETECTED,
+        "an objective with onBreach: Pause is breached; change the spec to go back or on",
+    )
+
+
+def evidence_is_current(view: View) -> Lack | None:
+    look, progress = view.seen.look, view.record.progress
+    if look.problem is not None:
+        return Lack(Phase.HOLDING, look.problem.reason, look.problem.message)
+    if progress.consumed_until < look.expected_until:
+        behind = look.expected_until - progress.consumed_until
+        message = f"reading what was counted meanwhile, {duration(behind)} to go"
+        return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
+    gating = {o.name for o in view.record.attempt.design.objectives}
+    for unknown in progress.unknown:
+        if unknown.objective is None or unknown.objective in gating:
+            return Lack(Phase.HOLDING, unknown.reason, unknown.message)
+    return None
+
+
+def evidence_does_not_lean_to_harm(view: View) -> Lack | None:
+    """No harm is *shown* below 1/α, but a candidate that is on the way there gets no more traffic meanwhile.
+
+    Holding needs no error rate of its own: it takes nothing back, and ends when the evidence falls or decides.
+    """
+    evidence, limit = view.assessment.rollback_log_evidence, view.assessment.log_limit
+    if evidence < LEANING:
+        return None
+    told = f"{math.exp(evidence):.3g} of the {math.exp(limit):.3g} that roll back"
+    message = f"the evidence leans to harm, {told}: no more traffic until it decides"
+    return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
+
+
+def has_settled(view: View) -> Lack | None:
+    at = settled_at(view.record, view.seen.terms.scrape_interval_s)
+    if at is not None and view.now >= at:
+        return None
+    left = "" if at is None else f", {duration(at - view.now)} to go"
+    message = f"the split is settling: only the fast path looks at it yet{left}"
+    return Lack(Phase.PROGRESSING, Reason.SETTLING, message, None if at is None else at - view.now)
+
+
+def has_lasted(view: View) -> Lack | None:
+    live_at = view.record.progress.live_at
+    lasted = 0.0 if live_at is None else view.now - live_at
+    if lasted >= view.step.min_duration_s:
+        return None
+    left = view.step.min_duration_s - lasted
+    message = f"minDuration {duration(view.step.min_duration_s)}: {duration(left)} to go"
+    return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, left)
+
+
+def has_seen_enough(view: View) -> Lack | None:
+    progress, asked = view.record.progress, view.step.min_requests
+    lacking = []
+    for arm in view.record.attempt.candidates:
+        seen = progress.requests.get(arm.name, 0.0)
+        if seen < asked:
+            lacking.append(f"{count(seen)} of {count(asked)} requests by {arm.name}{_when(view, seen, asked)}")
+    if not lacking:
+        return None
+    return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, "; ".join(lacking))
+
+
+def _when(view: View, seen: float, asked: float) -> str:
+    at = settled_at(view.record, view.seen.terms.scrape_interval_s)
+    counted_s = 0.0 if at is None else view.record.progress.consumed_until - at
+    if counted_s < view.record.attempt.window_s:
+        return ""
+    if not seen:
+        return " (none is coming)"
+    return f" (about {duration((asked - seen) * counted_s / seen)} at today's traffic)"
+
+
+def is_proven_safe(view: View) -> Lack | None:
+    if view.step.require is not Requirement.PROVEN_SAFE:
+        return None
+    return Lack(Phase.HOLDING, Reason.NOT_IN_FORCE, "require: ProvenSafe is not in force in this version")
+
+
+def is_approved(view: View) -> Lack | None:
+    if not view.step.approval:
+        return None
+    return Lack(Phase.HOLDING, Reason.NOT_IN_FORCE, "approval: true is not in force in this version")
+
+
+CHECKS: tuple[Check, ...] = (
+    gateway_is_live,
+    spec_can_be_carried_out,
+    not_paused,
+    nothing_to_pause_for,
+    evidence_is_current,
+    evidence_does_not_lean_to_harm,
+    has_settled,
+    has_lasted,
+    has_seen_enough,
+    is_proven_safe,
+    is_approved,
+)
+"""In the order in which a person would want to hear of them; a test pins it."""
+
+
+def lacks(view: View) -> tuple[Lack, ...]:
+    """All that the step still lacks, in the order of `CHECKS`; empty means that it may be left."""
+    return tuple(lack for check in CHECKS if (lack := check(view)) is not None)

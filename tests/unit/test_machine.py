@@ -1,0 +1,459 @@
+"""The state machine, in the situations that a rollout meets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from modelroute.analysis.design import Objective, Outcomes
+from modelroute.analysis.state import encode
+from modelroute.rollout.attempt import Record, Stage, Step, weights_of
+from modelroute.rollout.decision import Decision, Phase
+from modelroute.rollout.evidence import Unknown, WindowReading
+from modelroute.rollout.gates import CHECKS
+from modelroute.rollout.going_back import SILENCE_DEADLINE_S
+from modelroute.rollout.machine import TIDY_AFTER_S, decide, stable_split
+from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
+from modelroute.rollout.plan import Plan, revision_of
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Backend, Share, Split, in_words
+
+WINDOW_S = 5.0
+T0 = 1_000_000.0
+LARGE, SMALL, NEWER = (Backend("chat", name, 8000) for name in ("llama-70b", "llama-8b", "llama-8b-v2"))
+ERRORS = (Objective("errors", margin=0.005),)
+STEPS = tuple(Step(progress, 20.0, 50) for progress in (25, 50, 100))
+TERMS = Terms(window_s=WINDOW_S, settle_min_s=5.0, scrape_interval_s=1.0)
+
+
+def plan(small: int = 4_000, backend: Backend = SMALL, **changes: object) -> Plan:
+    split: Split = (Share("large", LARGE, 10_000 - small), Share("small", backend, small))
+    made = Plan(split, "large", "large", ERRORS, STEPS, 0.05, 0.05, revision_of(split, ERRORS, (("ErrorRate",),)))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def gateway(split: Split | None, acceptance: Acceptance = Acceptance.LIVE, **more: object) -> Gateway:
+    weights = {share.backend: share.weight for share in split or ()}
+    return Gateway(acceptance, weights=weights, **more)  # type: ignore[arg-type]
+
+
+def reading(end: float, *, small: tuple[int, int] = (0, 60), large: tuple[int, int] = (0, 540)) -> WindowReading:
+    """(bad, total) of each arm."""
+    counts = {"small": small, "large": large}
+    outcomes = {("errors", arm): Outcomes(total, (bad,), bad) for arm, (bad, total) in counts.items()}
+    return WindowReading(end - WINDOW_S, end, outcomes, {arm: total for arm, (_, total) in counts.items()}, ())
+
+
+class World:
+    """A gateway that takes what it is asked for, metrics, and a clock: what surrounds the machine."""
+
+    def __init__(self, wanted: Plan | None = None) -> None:
+        self.now = T0
+        self.plan: Plan | None = wanted or plan()
+        self.record: Record | None = None
+        self.split: Split | None = None
+        self.acceptance = Acceptance.ABSENT
+        self.rollback_of = ""
+        self.stable: Split | None = None
+        self.attempts = 0
+        self.problems: tuple[Problem, ...] = ()
+        self.look_problem: Unknown | None = None
+        self.unknown: tuple[Unknown, ...] = ()
+        self.small_bad_share = 0.0
+        self.small_total = 60
+        self.decisions: list[Decision] = []
+
+    def observation(self) -> Observation:
+        until = (self.now - 2.0) // WINDOW_S * WINDOW_S
+        since = until - WINDOW_S
+        if self.record is not None and self.record.progress.stage.under_way:
+            since = self.record.progress.consumed_until
+        live = self.record is None or self.record.progress.live_at is not None
+        readings = []
+        while live and since < until and self.look_problem is None:
+            since += WINDOW_S
+            weight = self._small_weight()
+            total = self.small_total if weight else 0
+            found = reading(since, small=(round(total * self.small_bad_share), total))
+            readings.append(replace(found, unknown=self.unknown))
+        return Observation(
+            name="support",
+            plan=self.plan,
+            problems=self.problems,
+            record=self.record,
+            attempts=self.attempts,
+            noted=None,
+            gateway=gateway(self.split, self.acceptance, stable=self.stable, rollback_of=self.rollback_of),
+            look=Look(until, tuple(readings), self.look_problem),
+            terms=TERMS,
+        )
+
+    def _small_weight(self) -> int:
+        return sum(share.weight for share in self.split or () if share.model == "small")
+
+    def tick(self, seconds: float = 1.0) -> Decision:
+        """Let time pass, decide, and do as decided."""
+        self.now += seconds
+        decision = decide(self.observation(), self.now)
+        self.decisions.append(decision)
+        if decision.record is not None:
+            self.record = decision.record
+            self.attempts = decision.record.attempt.number
+        if decision.order is not None:
+            self.split, self.stable = decision.order.split, decision.order.stable
+            self.rollback_of = decision.order.rollback_of
+            if self.acceptance is Acceptance.ABSENT:
+                self.acceptance = Acceptance.LIVE
+        return decision
+
+    def run_until(self, phase: Phase, *, within: int = 400) -> Decision:
+        for _ in range(within):
+            decision = self.tick()
+            if decision.phase is phase:
+                return decision
+        seen = [f"{d.phase}: {d.message}" for d in self.decisions[-3:]]
+        raise AssertionError(f"never {phase}; last: {seen}")
+
+    def live(self) -> str:
+        return in_words({share.model: share.weight for share in self.split or ()})
+
+
+def at_step(number: int) -> World:
+    """A world whose rollout has the step of that number (from 0) live."""
+    world = World()
+    for _ in range(400):
+        world.tick()
+        if (
+            world.record is not None
+            and world.record.progress.step == number
+            and world.record.progress.live_at is not None
+        ):
+            return world
+    raise AssertionError(f"step {number} was never live")
+
+
+def test_the_first_apply_is_a_canary_from_all_of_the_traffic_on_the_initial_model() -> None:
+    world = World()
+
+    first = world.tick()
+
+    assert first.phase is Phase.PENDING
+    assert world.live() == "large 100 %"
+    world.run_until(Phase.PROGRESSING)
+    assert world.live() == "small 10 %, large 90 %"
+
+
+def test_a_healthy_rollout_goes_step_by_step_and_ends_stable() -> None:
+    world = World()
+    splits: list[str] = []
+    while not splits or world.decisions[-1].reason is not Reason.PROMOTED:
+        world.tick()
+        if not splits or splits[-1] != world.live():
+            splits.append(world.live())
+        assert len(world.decisions) < 400
+
+    assert splits == [
+        "large 100 %",
+        "small 10 %, large 90 %",
+        "small 20 %, large 80 %",
+        "small 40 %, large 60 %",
+    ]
+    assert world.tick().phase is Phase.STABLE
+    assert world.record is not None
+    assert world.record.progress.stage is Stage.PROMOTED
+
+
+def test_a_failing_candidate_goes_back_to_its_stable_weight_and_stays_there() -> None:
+    world = at_step(1)
+    world.small_bad_share = 0.4
+
+    harmed = world.run_until(Phase.ROLLING_BACK)
+
+    assert world.live() == "large 100 %"
+    assert harmed.order is not None
+    assert harmed.order.rollback_of == "support-1"
+    done = world.run_until(Phase.ROLLED_BACK)
+    assert done.stalled
+    for _ in range(50):
+        assert world.tick(10).phase is Phase.ROLLED_BACK
+    assert world.live() == "large 100 %"
+
+
+def test_a_candidate_that_fails_from_its_first_request_goes_back_before_its_step_has_settled() -> None:
+    world = World()
+    world.small_bad_share = 1.0
+    world.run_until(Phase.PROGRESSING)
+    began = world.now
+
+    world.run_until(Phase.ROLLING_BACK)
+
+    assert world.now - began <= 3 * WINDOW_S + 2
+
+
+def test_a_candidate_with_no_traffic_is_never_promoted() -> None:
+    world = World()
+    world.small_total = 0
+    world.run_until(Phase.PROGRESSING)
+    for _ in range(300):
+        world.tick()
+
+    assert world.live() == "small 10 %, large 90 %"
+    assert any("0 of 50 requests by small (none is coming)" in lack for lack in world.decisions[-1].lacking)
+
+
+def test_unknown_is_never_a_pass() -> None:
+    world = at_step(0)
+    world.unknown = (Unknown(Reason.SCRAPE_GAP, "a target was not scraped"),)
+    for _ in range(200):
+        world.tick()
+
+    assert world.live() == "small 10 %, large 90 %"
+    assert (world.decisions[-1].phase, world.decisions[-1].reason) == (Phase.HOLDING, Reason.SCRAPE_GAP)
+
+
+def test_a_silent_prometheus_holds_and_the_rollout_goes_on_where_it_was() -> None:
+    world = at_step(0)
+    world.look_problem = Unknown(Reason.PROMETHEUS_UNAVAILABLE, "Prometheus default: no answer")
+    for _ in range(200):
+        world.tick()
+    held = world.decisions[-1]
+
+    assert (held.phase, held.reason) == (Phase.HOLDING, Reason.PROMETHEUS_UNAVAILABLE)
+    assert world.live() == "small 10 %, large 90 %"
+    world.look_problem = None
+    world.run_until(Phase.STABLE)
+
+
+def test_no_weight_rises_before_the_metrics_can_be_read() -> None:
+    world = World()
+    world.look_problem = Unknown(Reason.PROMETHEUS_UNAVAILABLE, "Prometheus default: no answer")
+    for _ in range(30):
+        world.tick()
+
+    assert world.live() == "large 100 %"
+    assert world.decisions[-1].reason is Reason.PROMETHEUS_UNAVAILABLE
+
+
+@pytest.mark.parametrize("acceptance", [Acceptance.WAITING, Acceptance.REJECTED])
+def test_a_step_that_the_gateway_does_not_take_is_not_left(acceptance: Acceptance) -> None:
+    world = World()
+    world.run_until(Phase.PROGRESSING)
+    world.acceptance = acceptance
+    for _ in range(200):
+        world.tick()
+
+    assert world.live() == "small 10 %, large 90 %"
+    assert world.decisions[-1].phase is Phase.HOLDING
+
+
+def test_the_window_in_which_the_weights_changed_brings_nothing() -> None:
+    world = World()
+    world.run_until(Phase.PROGRESSING)
+    world.tick()
+    assert world.record is not None
+    live_at, consumed = world.record.progress.live_at, world.record.progress.consumed_until
+
+    assert live_at is not None
+    assert consumed >= live_at
+    assert consumed % WINDOW_S == 0
+
+
+def test_the_requests_of_a_step_are_counted_anew() -> None:
+    world = at_step(1)
+
+    assert world.record is not None
+    assert sum(world.record.progress.requests.values()) <= 120
+
+
+def test_a_step_lasts_its_time_however_good_it_looks() -> None:
+    world = World()
+    world.run_until(Phase.PROGRESSING)
+    began = world.now
+    while world.live() == "small 10 %, large 90 %":
+        world.tick()
+
+    assert world.now - began >= STEPS[0].min_duration_s
+
+
+def test_a_change_of_the_spec_takes_the_old_candidate_back_before_a_new_attempt_starts() -> None:
+    world = at_step(1)
+    world.plan = plan(small=2_000)
+
+    changed = world.tick()
+
+    assert changed.phase is Phase.ROLLING_BACK
+    assert world.live() == "large 100 %"
+    world.run_until(Phase.PROGRESSING)
+    assert world.record is not None
+    assert (world.record.attempt.number, world.live()) == (2, "small 5 %, large 95 %")
+
+
+def test_a_change_back_to_the_stable_split_is_a_rollback_without_blame() -> None:
+    world = at_step(1)
+    world.plan = plan(small=0)
+
+    world.run_until(Phase.STABLE)
+
+    assert world.live() == "large 100 %"
+    assert world.record is not None
+    assert world.record.progress.stage is Stage.SUPERSEDED
+
+
+def test_a_rolled_back_spec_is_tried_again_only_when_it_changes() -> None:
+    world = at_step(0)
+    world.small_bad_share = 0.5
+    world.run_until(Phase.ROLLED_BACK)
+    world.small_bad_share = 0.0
+    world.tick()
+    world.plan = plan(small=3_000)
+
+    world.run_until(Phase.PROGRESSING)
+
+    assert world.record is not None
+    assert world.record.attempt.number == 2
+
+
+@pytest.mark.parametrize("stage", ["progressing", "at rest"])
+def test_a_spec_that_cannot_be_carried_out_moves_no_traffic(stage: str) -> None:
+    world = at_step(1) if stage == "progressing" else World()
+    world.run_until(Phase.STABLE) if stage == "at rest" else None
+    before = world.live()
+    world.plan = plan(small=9_000)
+    world.problems = (Problem(Reason.BACKEND_NOT_FOUND, "spec.models[1].backendRef: Service x does not exist"),)
+    for _ in range(100):
+        world.tick()
+
+    assert world.live() == before
+    assert world.decisions[-1].reason is Reason.BACKEND_NOT_FOUND
+    assert "does not exist" in world.decisions[-1].message
+
+
+def test_harm_goes_back_even_while_the_spec_is_paused_or_cannot_be_carried_out() -> None:
+    world = at_step(1)
+    world.plan = plan(paused=True)
+    world.problems = (Problem(Reason.BACKEND_UNKNOWN, "the API server did not answer"),)
+    world.small_bad_share = 0.5
+
+    world.run_until(Phase.ROLLING_BACK)
+
+    assert world.live() == "large 100 %"
+
+
+def test_paused_stops_promotion_and_goes_on_where_it_was() -> None:
+    world = at_step(1)
+    world.plan = plan(paused=True)
+    for _ in range(100):
+        world.tick()
+
+    assert (world.live(), world.decisions[-1].phase) == ("small 20 %, large 80 %", Phase.PAUSED)
+    world.plan = plan()
+    world.run_until(Phase.STABLE)
+
+
+def test_a_rollback_that_reached_only_the_route_is_taken_up_from_there() -> None:
+    world = at_step(1)
+    world.rollback_of = "support-1"
+
+    decision = world.tick()
+
+    assert decision.phase is Phase.ROLLING_BACK
+    assert world.record is not None
+    assert world.record.progress.stage is Stage.ROLLING_BACK
+
+
+def test_a_rollback_waits_to_see_that_the_candidate_gets_no_more_requests() -> None:
+    world = at_step(1)
+    world.small_bad_share = 0.5
+    world.run_until(Phase.ROLLING_BACK)
+    went_back = world.now
+    world.look_problem = Unknown(Reason.PROMETHEUS_UNAVAILABLE, "Prometheus default: no answer")
+
+    done = world.run_until(Phase.ROLLED_BACK, within=400)
+
+    assert world.now - went_back >= SILENCE_DEADLINE_S
+    assert "not seen to stop within 5m: small" in done.message
+
+
+def test_a_restart_after_an_hour_takes_no_step_early_and_counts_no_window_twice() -> None:
+    world = at_step(0)
+    twin = at_step(0)
+    world.tick(3600)
+    for _ in range(3600):
+        twin.tick()
+        if twin.record is not None and twin.record.progress.step != 0:
+            break
+
+    assert world.record is not None
+    assert world.record.progress.step <= 1
+    again = decide(world.observation(), world.now)
+    assert again.record is not None
+    assert encode(again.record.progress.engine) == encode(world.record.progress.engine)
+
+
+def test_a_route_that_exists_decides_where_a_first_rollout_starts() -> None:
+    world = World(plan(small=4_000))
+    world.split = (Share("large", LARGE, 8_000), Share("small", SMALL, 2_000))
+    world.acceptance, world.stable = Acceptance.LIVE, world.split
+
+    world.run_until(Phase.PROGRESSING)
+
+    assert world.live() == "small 25 %, large 75 %"
+
+
+def test_a_foreign_route_is_never_touched() -> None:
+    world = World()
+    world.acceptance = Acceptance.FOREIGN
+
+    decision = world.tick()
+
+    assert (decision.order, decision.reason, decision.stalled) == (None, Reason.ROUTE_NOT_OURS, True)
+
+
+def test_arms_at_nothing_are_tidied_away_once_their_requests_have_been_answered() -> None:
+    world = World(plan(backend=SMALL))
+    world.run_until(Phase.STABLE)
+    world.plan = plan(backend=NEWER)
+    world.run_until(Phase.PROGRESSING)
+    while world.decisions[-1].reason is not Reason.PROMOTED:
+        world.tick()
+        assert len(world.decisions) < 600
+    world.tick()
+    assert {share.backend for share in world.split or ()} == {LARGE, SMALL, NEWER}
+
+    world.tick(TIDY_AFTER_S)
+
+    assert {share.backend for share in world.split or ()} == {LARGE, NEWER}
+
+
+def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hear_of_them() -> None:
+    assert [check.__name__ for check in CHECKS] == [
+        "gateway_is_live",
+        "spec_can_be_carried_out",
+        "not_paused",
+        "nothing_to_pause_for",
+        "evidence_is_current",
+        "evidence_does_not_lean_to_harm",
+        "has_settled",
+        "has_lasted",
+        "has_seen_enough",
+        "is_proven_safe",
+        "is_approved",
+    ]
+
+
+def test_the_stable_split_is_taken_from_the_last_attempt_before_anything_else() -> None:
+    world = at_step(0)
+    world.stable = (Share("small", SMALL, 10_000),)
+
+    found = stable_split(world.observation())
+
+    assert found is not None
+    assert in_words({share.model: share.weight for share in found}) == "large 100 %"
+
+
+def test_the_weights_that_an_attempt_asks_for_follow_from_what_is_written_down() -> None:
+    world = at_step(1)
+    assert world.record is not None
+
+    assert weights_of(world.record) == {"large": 8_000, "small": 2_000}

@@ -774,5 +774,10 @@ def test_every_field_is_explained(kind: str, cluster: Cluster) -> None:
 
 
 def test_the_short_names_and_the_category_work(cluster: Cluster) -> None:
-    for name in ("mroute", "mrollout", "modelroute"):
+    for name in ("mroute", "mrollout", "modelrouting"):
         cluster.must("get", name, "-n", NAMESPACE)
+
+
+def test_one_object_can_be_asked_for_by_the_singular_and_its_name(cluster: Cluster) -> None:
+    for name in ("modelroute", "modelrollout"):
+        cluster.must("get", name, "no-such-object", "-n", NAMESPACE, "--ignore-not-found")

@@ -144,7 +144,7 @@ def test_the_status_is_a_subresource_and_the_names_are_as_documented() -> None:
     assert route["versions"][0]["subresources"] == {"status": {}}
     assert rollout["versions"][0]["subresources"] == {"status": {}}
     assert (route["names"]["shortNames"], rollout["names"]["shortNames"]) == (["mroute"], ["mrollout"])
-    assert route["names"]["categories"] == rollout["names"]["categories"] == ["modelroute"]
+    assert route["names"]["categories"] == rollout["names"]["categories"] == ["modelrouting"]
     assert route["scope"] == rollout["scope"] == "Namespaced"
 
 

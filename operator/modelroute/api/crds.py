@@ -46,6 +46,12 @@ _TRANSLATED: Final = frozenset(
 )
 
 
+CATEGORY: Final = "modelrouting"
+"""`kubectl get modelrouting` lists both kinds. Not "modelroute", which is the singular: kubectl would take it for the
+category, and `kubectl get modelroute NAME` would be refused.
+"""
+
+
 def render(resource: type[Resource]) -> dict[str, Any]:
     """The CustomResourceDefinition of one resource, as the API server takes it."""
     singular = resource.KIND.lower()
@@ -62,7 +68,7 @@ def render(resource: type[Resource]) -> dict[str, Any]:
                 "plural": resource.PLURAL,
                 "singular": singular,
                 "shortNames": [resource.SHORT],
-                "categories": ["modelroute"],
+                "categories": [CATEGORY],
             },
             "versions": [
                 {

@@ -1,1 +1,1 @@
-"""One tick: observe, decide, persist, act, announce. kopf handlers, settings, and the way between api and domain types."""
+"""One tick: observe, decide, persist, act, announce. kopf handlers, settings, and the way from api to domain."""

@@ -1,0 +1,197 @@
+"""The one way to the API server: every call with a timeout, in our own thread pool, with errors of our own tree."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+
+from modelroute.errors import Conflict, Invalid, Unavailable
+
+Json = dict[str, Any]
+
+CONNECT_TIMEOUT_S = 3.0
+READ_TIMEOUT_S = 10.0
+FIELD_MANAGER = "modelroute"
+MESSAGE_LIMIT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A resource as the REST path names it."""
+
+    group: str
+    version: str
+    plural: str
+
+
+MODEL_ROUTES = Kind("modelroute.dev", "v1alpha1", "modelroutes")
+MODEL_ROLLOUTS = Kind("modelroute.dev", "v1alpha1", "modelrollouts")
+HTTP_ROUTES = Kind("gateway.networking.k8s.io", "v1", "httproutes")
+ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices")
+EVENTS = Kind("events.k8s.io", "v1", "events")
+SERVICES = Kind("", "v1", "services")
+
+
+def configuration(kubeconfig: str | None = None) -> client.Configuration:
+    """From `kubeconfig` (a path), else from the pod's ServiceAccount, else from $KUBECONFIG or the home directory."""
+    into = client.Configuration()
+    try:
+        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            config.load_incluster_config(client_configuration=into)
+        else:
+            config.load_kube_config(config_file=kubeconfig, client_configuration=into)
+    except config.ConfigException as error:
+        raise Invalid(f"no way to reach the API server is configured: {error}") from error
+    into.retries = urllib3.Retry(0)
+    return into
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach the API server, for whoever speaks to it otherwise; paths may be of temporary files."""
+
+    server: str
+    ca_path: str | None
+    insecure: bool
+    token: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+
+
+def connection(kubeconfig: str | None = None) -> Connection:
+    """The same as `configuration`, in plain values; read anew on every call, because tokens are rotated."""
+    into = configuration(kubeconfig)
+    header = into.get_api_key_with_prefix("BearerToken", alias="authorization")
+    return Connection(
+        server=into.host,
+        ca_path=into.ssl_ca_cert,
+        insecure=not into.verify_ssl,
+        token=None if not header else str(header).removeprefix("Bearer ").strip(),
+        certificate_path=into.cert_file,
+        private_key_path=into.key_file,
+    )
+
+
+class Objects:
+    """Objects of any kind, as the JSON that the API server speaks.
+
+    Raises `Unavailable` (no answer, 403, 429, 5xx), `Conflict` (409) or `Invalid` (400, 422); 404 is None where the
+    question is whether something exists.
+    """
+
+    def __init__(self, into: client.Configuration, *, workers: int = 16) -> None:
+        into.connection_pool_maxsize = workers
+        self._api = client.ApiClient(into)
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="api")
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Json | None:
+        try:
+            return await self._call("GET", _path(kind, namespace, name))
+        except NotFound:
+            return None
+
+    async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Json]:
+        answer = await self._call("GET", _path(kind, namespace), query={"labelSelector": labels})
+        items: list[Json] = answer.get("items", [])
+        return items
+
+    async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
+        return await self._call("POST", _path(kind, namespace), body=body)
+
+    async def replace_status(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
+        """`body` is the whole object with the resourceVersion that was read: a newer one is a `Conflict`."""
+        return await self._call("PUT", _path(kind, namespace, name) + "/status", body=body)
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
+        """Server-side apply as our field manager, taking back what others changed of what is ours."""
+        return await self._call(
+            "PATCH",
+            _path(kind, namespace, name),
+            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            body=body,
+            content_type="application/apply-patch+yaml",
+        )
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete the object with that UID; one that is gone already is no error."""
+        try:
+            await self._call("DELETE", _path(kind, namespace, name), body={"preconditions": {"uid": uid}})
+        except NotFound:
+            return
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | None = None,
+        content_type: str = "application/json",
+    ) -> Json:
+        def send() -> Json:
+            return self._send(method, path, query or {}, body, content_type)
+
+        return await _in_pool(self._pool, send)
+
+    def _send(self, method: str, path: str, query: Mapping[str, str], body: Json | None, content_type: str) -> Json:
+        call = f"{method} {path}"
+        request = self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body if content_type == "application/json" else json.dumps(body),
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(*request, _request_timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+            raw = answer.read()
+        except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable(f"the API server did not answer {call}: {type(error).__name__}") from error
+        return _parsed(answer.status, raw, call)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class NotFound(Unavailable):
+    """404: the object, its namespace or its kind is not there."""
+
+
+def _parsed(status: int, raw: bytes, call: str) -> Json:
+    """The object of a 2xx answer; else the error of our tree that says what can be done about it."""
+    try:
+        answer: Json = json.loads(raw)
+    except ValueError:
+        answer = {}
+    if 200 <= status < 300 and answer:
+        return answer
+    said = str(answer.get("message", "")).strip()[:MESSAGE_LIMIT] or "no message"
+    message = f"{call}: {status}: {said}"
+    match status:
+        case 404:
+            raise NotFound(message)
+        case 409:
+            raise Conflict(message)
+        case 400 | 422:
+            raise Invalid(message)
+        case _:
+            raise Unavailable(message)
+
+
+async def _in_pool(pool: ThreadPoolExecutor, send: Callable[[], Json]) -> Json:
+    return await asyncio.get_running_loop().run_in_executor(pool, send)
+
+
+def _path(kind: Kind, namespace: str, name: str = "") -> str:
+    root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    return f"{root}/namespaces/{namespace}/{kind.plural}" + (f"/{name}" if name else "")

@@ -1,0 +1,33 @@
+"""Objects of one kind, for adapters that need no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from modelroute.cluster.client import Json, Kind, Objects
+
+
+@dataclass(frozen=True, slots=True)
+class KindStore:
+    """`Objects` bound to one kind."""
+
+    objects: Objects
+    kind: Kind
+
+    async def get(self, namespace: str, name: str) -> Json | None:
+        return await self.objects.get(self.kind, namespace, name)
+
+    async def list(self, namespace: str, *, labels: str) -> list[Json]:
+        return await self.objects.list(self.kind, namespace, labels=labels)
+
+    async def create(self, namespace: str, body: Json) -> Json:
+        return await self.objects.create(self.kind, namespace, body)
+
+    async def apply(self, namespace: str, name: str, body: Json) -> Json:
+        return await self.objects.apply(self.kind, namespace, name, body)
+
+    async def replace_status(self, namespace: str, name: str, body: Json) -> Json:
+        return await self.objects.replace_status(self.kind, namespace, name, body)
+
+    async def delete(self, namespace: str, name: str, *, uid: str) -> None:
+        await self.objects.delete(self.kind, namespace, name, uid=uid)

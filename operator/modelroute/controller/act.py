@@ -1,0 +1,39 @@
+"""Carrying out what was decided: the route."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from modelroute.controller.observe import Seen
+from modelroute.controller.ports import Ports
+from modelroute.errors import Invalid
+from modelroute.rollout.decision import Announcement, Decision, Phase
+from modelroute.rollout.reasons import Reason
+
+
+async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
+    """Order the split at the gateway; the decision as it is to be told then.
+
+    Where the API server refuses the route itself (a filter that Gateway API does not know), that is the user's to mend:
+    told like any other problem of the spec, and the live route stays as it was.
+    """
+    if decision.order is None:
+        return decision
+    restored = seen.live is not None and ports.routes.was_changed(seen.template, seen.live)
+    try:
+        await ports.routes.ensure(seen.template, decision.order, seen.live, fenced=not decision.order.rollback_of)
+    except Invalid as error:
+        return replace(
+            decision,
+            phase=Phase.HOLDING if seen.live is not None else Phase.PENDING,
+            reason=Reason.INVALID_SPEC,
+            message=f"the API server refuses the HTTPRoute, which stays as it was: {error}",
+            stalled=True,
+            wake_after_s=30.0,
+        )
+    if not restored:
+        return decision
+    said = Announcement(
+        Reason.ROUTE_RESTORED, "the HTTPRoute was changed by somebody else and is restored", warning=True
+    )
+    return replace(decision, announcements=(*decision.announcements, said))

@@ -1,0 +1,103 @@
+"""The last part of a tick: the status that people read, and what is worth an event. Told is what was done."""
+
+from __future__ import annotations
+
+import logging
+
+from modelroute.analysis.engine import assess
+from modelroute.api.conditions import merge
+from modelroute.api.status import LiveWeight, ModelRouteStatus, StableShare
+from modelroute.controller.conditions import conditions_of
+from modelroute.controller.evidence import evidence_of, overall
+from modelroute.controller.observe import Seen
+from modelroute.controller.ports import Ports
+from modelroute.controller.records import backend_text, ref_of
+from modelroute.errors import ModelRouteError
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.decision import Announcement, Decision, Phase
+from modelroute.rollout.machine import stable_split
+from modelroute.rollout.split import Share, in_words
+
+log = logging.getLogger(__name__)
+
+
+async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> None:
+    """Write the ModelRoute's status where it changed, then the events; an event that fails is only logged."""
+    before = seen.route.status
+    status = status_of(seen, decision, now=now)
+    if status != before:
+        body = {**seen.raw, "status": status.to_wire()}
+        await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
+    for place, said in enumerate((*decision.announcements, *_changes(before, decision))):
+        try:
+            # A microsecond apart, so that whoever sorts them by time keeps their order.
+            await ports.events.announce(seen.raw, said, now=now + place * 1e-6)
+        except ModelRouteError as error:
+            log.warning("%s: the event %s could not be written: %s", seen.key, said.reason, error)
+
+
+def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus:
+    """The whole status of a ModelRoute after `decision` was carried out."""
+    route, observation = seen.route, seen.observation
+    namespace, generation = route.metadata.namespace, route.metadata.generation
+    record = decision.record or observation.record
+    under_way = record is not None and record.progress.stage.under_way
+    stable = decision.order.stable if decision.order is not None else stable_split(observation)
+    live = _live(seen, decision, record if under_way else None)
+    return ModelRouteStatus(
+        observed_generation=generation,
+        phase=decision.phase.value,
+        message=decision.message,
+        step=f"{record.progress.step + 1}/{len(record.attempt.steps)}" if record and under_way else None,
+        progress=record.attempt.steps[record.progress.step].progress if record and under_way else None,
+        live=in_words({name: share.weight for name, share in live}) or None,
+        live_weights=[
+            LiveWeight(
+                arm=name,
+                model=share.model,
+                backend=backend_text(share.backend, namespace),
+                weight=share.weight,
+            )
+            for name, share in live
+        ],
+        stable=[
+            StableShare(model=share.model, backend_ref=ref_of(share.backend, namespace), weight=share.weight)
+            for share in stable or ()
+            if share.weight
+        ],
+        verdict=overall(assess(record.attempt.design, record.progress.engine)) if record else None,
+        rollout=record.attempt.name if record else None,
+        attempt=record.attempt.number if record else route.status.attempt,
+        revision=observation.plan.revision if observation.plan else None,
+        lacking=list(decision.lacking),
+        not_in_force=[gap.to_status() for gap in seen.gaps],
+        objectives=evidence_of(record, seen.objectives) if record is not None else None,
+        conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
+    )
+
+
+def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tuple[str, Share]]:
+    """Each arm's name and share: as ordered, else as the route carries it; at rest only those with traffic."""
+    if decision.order is not None:
+        split = decision.order.split
+    else:
+        models = {share.backend: share.model for share in stable_split(seen.observation) or ()}
+        weights = seen.observation.gateway.weights
+        split = tuple(Share(models.get(backend, backend.name), backend, weight) for backend, weight in weights.items())
+    if under_way is None:
+        return [(share.model, share) for share in split if share.weight]
+    named = {arm.backend: arm.name for arm in under_way.attempt.arms}
+    return [(named.get(share.backend, share.model), share) for share in split]
+
+
+def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement, ...]:
+    """An event where the route stands differently than before, unless the decision has its own word on it."""
+    if decision.announcements:
+        return ()
+    ready = next((c for c in before.conditions or () if c.type == "Ready"), None)
+    if before.phase == decision.phase.value and ready is not None and ready.reason == decision.reason.value:
+        return ()
+    if decision.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.ROLLING_BACK} and not decision.stalled:
+        return ()
+    warning = decision.stalled or decision.phase is Phase.HOLDING
+    return (Announcement(decision.reason, decision.message, warning=warning),)

@@ -1,0 +1,76 @@
+"""What the engine knows, in the words of the status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from modelroute.analysis.engine import Assessment, Finding, Knowledge, assess
+from modelroute.api.objectives import Objective
+from modelroute.api.status import Evidence
+from modelroute.rollout.attempt import Record
+
+_MOST = 700.0
+"""exp of more than this is no float."""
+
+
+def evidence_of(record: Record, objectives: Iterable[Objective]) -> list[Evidence]:
+    """An entry for each objective and candidate; `objectives` give the words of the bounds."""
+    bounds = {objective.name: _bound(objective) for objective in objectives}
+    assessment = assess(record.attempt.design, record.progress.engine)
+    return [_entry(finding, assessment, bounds.get(finding.objective)) for finding in assessment.findings]
+
+
+def overall(assessment: Assessment) -> str:
+    """The one word of the printer column: the worst of what is known."""
+    if assessment.rollback_breached:
+        return Knowledge.HARMFUL.value
+    known = {finding.knowledge for finding in assessment.findings}
+    order = (Knowledge.HARMFUL, Knowledge.UNKNOWN, Knowledge.NO_HARM_SHOWN)
+    return next((word.value for word in order if word in known), Knowledge.UNKNOWN.value)
+
+
+def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evidence:
+    tally = finding.tally
+    evidence = _number(finding.log_e)
+    limit = _number(assessment.log_limit)
+    return Evidence(
+        name=finding.objective,
+        candidate=finding.candidate,
+        reference=finding.reference or None,
+        candidate_rate=_rate(tally.candidate_bad, tally.candidate_total),
+        reference_rate=_rate(tally.reference_bad, tally.reference_total),
+        candidate_requests=round(tally.candidate_total),
+        reference_requests=round(tally.reference_total),
+        candidate_bad=tally.candidate_bad,
+        reference_bad=tally.reference_bad,
+        bound=bound,
+        evidence=f"{evidence} of {limit}",
+        verdict=finding.knowledge.value,
+        message="; ".join(_told(finding)),
+    )
+
+
+def _told(finding: Finding) -> Iterator[str]:
+    yield "nothing was counted yet" if finding.knowledge is Knowledge.UNKNOWN else finding.in_words()
+    if finding.tally.skipped:
+        yield f"{finding.tally.skipped} windows could not be counted"
+
+
+def _bound(objective: Objective) -> str:
+    parts = []
+    if objective.max is not None:
+        parts.append(f"at most {objective.max}")
+    if objective.max_increase is not None:
+        parts.append(f"at most {objective.max_increase} above the reference")
+    if objective.max_ratio is not None:
+        parts.append(f"at most {objective.max_ratio} times the reference")
+    return ", and ".join(parts) or "none: it is only reported"
+
+
+def _rate(bad: float, total: float) -> str | None:
+    return f"{bad / total:.2%}" if total else None
+
+
+def _number(log: float) -> str:
+    return f"{math.exp(min(log, _MOST)):.3g}"

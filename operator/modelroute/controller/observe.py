@@ -1,0 +1,222 @@
+"""The first part of a tick: everything that is read, and nothing that is decided."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from modelroute.api.objectives import Objective
+from modelroute.api.parse import parse
+from modelroute.api.resources import ModelRollout, ModelRoute
+from modelroute.cluster.client import Json
+from modelroute.controller.ports import Ports
+from modelroute.controller.records import attempt_of, progress_of
+from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of, template_of
+from modelroute.errors import Invalid, Unavailable
+from modelroute.gateway.observe import observe as observe_gateway
+from modelroute.gateway.render import LABEL_ROUTE, Template
+from modelroute.metrics.ledger import window_end_for
+from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
+from modelroute.rollout.plan import Plan
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Backend, Share, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a tick read: the objects as they came, and the domain's view of them.
+
+    `rollouts` are the ModelRoute's own, oldest first; `rollout` is the latest that has begun. `objectives` are those
+    frozen in it while it is under way, else the spec's.
+    """
+
+    raw: Json
+    route: ModelRoute
+    template: Template
+    live: Json | None
+    rollouts: tuple[Json, ...]
+    rollout: Json | None
+    gaps: tuple[Gap, ...]
+    objectives: tuple[Objective, ...]
+    observation: Observation
+
+    @property
+    def key(self) -> str:
+        return f"{self.route.metadata.namespace}/{self.route.metadata.name}"
+
+
+async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> Seen | None:
+    """Everything about one ModelRoute; None where it is gone or going (what it owns goes with it)."""
+    raw = await ports.model_routes.get(namespace, name)
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        return None
+    route = parse(ModelRoute, raw)
+    spec, uid = route.spec, route.metadata.uid
+    template = template_of(spec, namespace=namespace, name=name, uid=uid)
+    listed, live = await asyncio.gather(
+        ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"),
+        ports.routes.read(namespace, name),
+    )
+    rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
+    begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
+    gaps, plan = gaps_in(spec), plan_of(spec, namespace)
+    problems = problems_of(gaps) + await _backend_problems(ports, route)
+    record, unreadable = _record_of(begun[-1], namespace) if begun else (None, ())
+    gateway = observe_gateway(live, template)
+    terms, server = _terms(ports, spec.metrics.prometheus, record)
+    objectives = _objectives_in_force(route, record, begun[-1] if begun else None)
+    query = _query(route, plan, record, gateway, terms, objectives, now)
+    look = await _look(ports, server, query, terms, now)
+    observation = Observation(
+        name=name,
+        plan=plan,
+        problems=unreadable + problems,
+        record=record,
+        attempts=max([_attempt_number(each) for each in begun] + [route.status.attempt or 0]),
+        noted=_noted(route, namespace),
+        gateway=gateway,
+        look=look,
+        terms=terms,
+    )
+    return Seen(
+        raw,
+        route,
+        template,
+        live,
+        rollouts,
+        begun[-1] if begun else None,
+        gaps,
+        tuple(objectives),
+        observation,
+    )
+
+
+def _owned_by(rollout: Json, uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in rollout["metadata"].get("ownerReferences") or [])
+
+
+def _attempt_number(rollout: Json) -> int:
+    return int(rollout["spec"]["attempt"])
+
+
+def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Problem, ...]]:
+    """The attempt that a ModelRollout keeps; one that cannot be read is a problem, and moves no traffic."""
+    try:
+        parsed = parse(ModelRollout, rollout)
+        attempt = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace)
+        return Record(attempt, progress_of(parsed.status, attempt)), ()
+    except Invalid as error:
+        name = rollout["metadata"]["name"]
+        message = f"ModelRollout {name} cannot be read ({error}): delete it to start over from the stable split"
+        return None, (Problem(Reason.RECORD_UNREADABLE, message),)
+
+
+def _objectives_in_force(route: ModelRoute, record: Record | None, rollout: Json | None) -> list[Objective]:
+    """Those frozen in the attempt that is under way, else those of the spec."""
+    if record is None or rollout is None or not record.progress.stage.under_way:
+        return route.spec.objectives
+    return parse(ModelRollout, rollout).spec.objectives
+
+
+def _noted(route: ModelRoute, namespace: str) -> Split | None:
+    if not route.status.stable:
+        return None
+    return tuple(
+        Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in route.status.stable
+    )
+
+
+async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, ...]:
+    namespace = route.metadata.namespace
+
+    async def check(index: int, backend: Backend) -> Problem | None:
+        field = f"spec.models[{index}].backendRef"
+        try:
+            return await ports.backends.problem_with(backend, field=field)
+        except Unavailable as error:
+            # Not known is not good enough to go on, and no reason to stop a rollback.
+            return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
+
+    backends = [backend_of(model.backend_ref, namespace) for model in route.spec.models]
+    found = await asyncio.gather(*(check(index, backend) for index, backend in enumerate(backends)))
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str]:
+    """The settings in force: of the attempt that is under way, else the operator's for that Prometheus."""
+    known = ports.settings.prometheus.get(server)
+    if known is None:
+        return Terms(window_s=15.0, settle_min_s=30.0, scrape_interval_s=15.0), server
+    terms = Terms(ports.settings.window_for(server), ports.settings.analysis.settle_min_s, known.scrape_interval_s)
+    if record is not None and record.progress.stage.under_way:
+        return Terms(record.attempt.window_s, record.attempt.settle_min_s, terms.scrape_interval_s), server
+    return terms, server
+
+
+def _query(
+    route: ModelRoute,
+    plan: Plan,
+    record: Record | None,
+    gateway: Gateway,
+    terms: Terms,
+    objectives: list[Objective],
+    now: float,
+) -> RouteQuery | None:
+    """What to ask of the metrics; None while nothing that could be counted is live."""
+    until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
+    if record is not None and record.progress.stage.under_way:
+        if record.progress.live_at is None:
+            return None
+        arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
+        since = record.progress.consumed_until
+    else:
+        named = {share.backend: share.model for share in plan.split}
+        arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
+        since = until - terms.window_s
+    if not arms or since >= until:
+        return None
+    metadata = route.metadata
+    return RouteQuery(
+        namespace=metadata.namespace,
+        route=metadata.name,
+        rule=0,
+        arms=tuple(_arm_query(arm, backend, gateway) for arm, backend in arms),
+        objectives=_objective_queries(objectives),
+        since=since,
+        until=until,
+        window_s=terms.window_s,
+        gateways=tuple((ref.namespace or metadata.namespace, ref.name) for ref in route.spec.parent_refs or ()),
+    )
+
+
+def _arm_query(arm: str, backend: Backend, gateway: Gateway) -> ArmQuery:
+    order = list(gateway.weights)
+    index = order.index(backend) if backend in gateway.weights else None
+    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index)
+
+
+def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...]:
+    return tuple(query for objective in objectives if (query := query_of(objective)) is not None)
+
+
+async def _look(ports: Ports, server: str, query: RouteQuery | None, terms: Terms, now: float) -> Look:
+    until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
+    reader = ports.readers.get(server)
+    if reader is None:
+        named = ", ".join(sorted(ports.readers)) or "none"
+        message = (
+            f"spec.metrics.prometheus: no Prometheus server is named {server!r} in the operator's configuration"
+            f" (named there: {named})"
+        )
+        return Look(until, problem=Unknown(Reason.PROMETHEUS_NOT_CONFIGURED, message))
+    if query is None:
+        return Look(until)
+    try:
+        return Look(until, readings=await reader.read(query))
+    except Unavailable as error:
+        return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, f"Prometheus {server}: {error}"))
+    except Invalid as error:
+        return Look(until, problem=Unknown(Reason.AMBIGUOUS_SERIES, str(error)))

@@ -1,0 +1,68 @@
+"""Writing an attempt down, before anything is done about it."""
+
+from __future__ import annotations
+
+from modelroute.api.parse import parse
+from modelroute.api.resources import ModelRollout, ModelRoute, identity
+from modelroute.api.rollout_status import ModelRolloutStatus
+from modelroute.cluster.client import Json
+from modelroute.controller.evidence import evidence_of
+from modelroute.controller.observe import Seen
+from modelroute.controller.ports import Ports
+from modelroute.controller.records import spec_of, status_of
+from modelroute.gateway.render import LABEL_ROUTE, owner_reference
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.decision import Decision
+
+
+async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
+    """Write the decision's record to its ModelRollout, with the resourceVersion that was read."""
+    if decision.record is None:
+        return
+    rollout = await _begin(ports, seen, decision.record) if decision.fresh else seen.rollout
+    assert rollout is not None, "a record that is not fresh was read from a ModelRollout"
+    before = parse(ModelRolloutStatus, rollout.get("status") or {})
+    verdict = decision.record.progress.verdict
+    told = {
+        "reason": (verdict.reason if verdict is not None else decision.reason).value,
+        "message": decision.message,
+        "lacking": list(decision.lacking),
+        "objectives": evidence_of(decision.record, seen.objectives),
+    }
+    namespace = seen.route.metadata.namespace
+    status = status_of(decision.record, before, namespace=namespace).model_copy(update=told).to_wire()
+    if status == before.to_wire():
+        return
+    body = {**rollout, "status": status}
+    await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
+
+
+async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:
+    """Create the ModelRollout; only with its first status, written after this, has the attempt begun."""
+    route: ModelRoute = seen.route
+    namespace = route.metadata.namespace
+    for left in seen.rollouts:
+        if left["metadata"]["name"] == record.attempt.name:
+            # Created, and then the operator died before the first status: no weight has risen, so it never began.
+            await ports.model_rollouts.delete(namespace, record.attempt.name, uid=left["metadata"]["uid"])
+    spec = spec_of(record.attempt, route.spec, route=route.metadata.name, namespace=namespace)
+    body: Json = {
+        **identity(ModelRollout),
+        "metadata": {
+            "name": record.attempt.name,
+            "namespace": namespace,
+            "labels": {LABEL_ROUTE: route.metadata.name},
+            "ownerReferences": [owner_reference(route.metadata.name, route.metadata.uid)],
+        },
+        "spec": spec.to_wire(),
+    }
+    return await ports.model_rollouts.create(namespace, body)
+
+
+async def tidy_history(ports: Ports, seen: Seen) -> None:
+    """Delete the oldest finished attempts beyond `historyLimit`."""
+    namespace = seen.route.metadata.namespace
+    finished = [each for each in seen.rollouts if (each.get("status") or {}).get("finishedAt")]
+    for old in finished[: max(0, len(finished) - seen.route.spec.history_limit)]:
+        if old is not seen.rollout:
+            await ports.model_rollouts.delete(namespace, old["metadata"]["name"], uid=old["metadata"]["uid"])

@@ -1,0 +1,57 @@
+"""What a tick needs of the world, in a few methods each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from modelroute.cluster.client import Json
+from modelroute.controller.settings import Settings
+from modelroute.gateway.routes import Routes
+from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.decision import Announcement
+from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.split import Backend
+
+
+class Stored(Protocol):
+    """Objects of one kind on the API server; see `cluster.client.Objects` for the errors."""
+
+    async def get(self, namespace: str, name: str) -> Json | None: ...
+
+    async def list(self, namespace: str, *, labels: str) -> list[Json]: ...
+
+    async def create(self, namespace: str, body: Json) -> Json: ...
+
+    async def replace_status(self, namespace: str, name: str, body: Json) -> Json: ...
+
+    async def delete(self, namespace: str, name: str, *, uid: str) -> None: ...
+
+
+class BackendChecks(Protocol):
+    async def problem_with(self, backend: Backend, *, field: str) -> Problem | None: ...
+
+
+class Announcer(Protocol):
+    async def announce(self, about: Json, said: Announcement, *, now: float) -> None: ...
+
+
+class Reader(Protocol):
+    """One Prometheus server. Raises `Unavailable` where nothing could be read."""
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of it. `readers` by the name that the operator's configuration gives a Prometheus server."""
+
+    model_routes: Stored
+    model_rollouts: Stored
+    routes: Routes
+    backends: BackendChecks
+    events: Announcer
+    readers: Mapping[str, Reader]
+    settings: Settings

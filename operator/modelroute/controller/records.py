@@ -1,0 +1,216 @@
+"""An attempt as a ModelRollout keeps it: both ways, without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from modelroute.analysis.design import Comparison, Design
+from modelroute.analysis.engine import ENGINE_VERSION
+from modelroute.analysis.state import decode, encode
+from modelroute.api import rollout_spec as wire
+from modelroute.api.fields import format_instant
+from modelroute.api.quantities import parse_percent
+from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, UnknownNote
+from modelroute.api.rollout_status import Decision as WireDecision
+from modelroute.api.routing import BackendRef, Tier
+from modelroute.api.spec import ModelRouteSpec
+from modelroute.api.status import LiveWeight
+from modelroute.controller.spec import backend_of, objective_of, step_of
+from modelroute.errors import Invalid
+from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Verdict, weights_of
+from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Arm, Backend, in_words, percent
+
+
+def ref_of(backend: Backend, namespace: str) -> BackendRef:
+    return BackendRef(
+        group=backend.group,
+        kind=backend.kind,
+        name=backend.name,
+        namespace=None if backend.namespace == namespace else backend.namespace,
+        port=backend.port,
+    )
+
+
+def backend_text(backend: Backend, namespace: str) -> str:
+    """'llama-8b:8000', with the namespace in front where it is another one."""
+    where = "" if backend.namespace == namespace else f"{backend.namespace}/"
+    return f"{where}{backend.name}" + (f":{backend.port}" if backend.port is not None else "")
+
+
+def spec_of(attempt: Attempt, spec: ModelRouteSpec, *, route: str, namespace: str) -> wire.ModelRolloutSpec:
+    """What is frozen of `attempt`; objectives and steps in the words of the ModelRoute's spec."""
+    tiers = {model.name: model.tier for model in spec.models}
+    return wire.ModelRolloutSpec(
+        model_route=route,
+        revision=attempt.revision,
+        attempt=attempt.number,
+        trigger="FirstApply" if attempt.number == 1 else "SpecChanged",
+        engine_version=ENGINE_VERSION,
+        arms=[
+            wire.Arm(
+                name=arm.name,
+                model=arm.model,
+                tier=tiers.get(arm.model, Tier.LARGE),
+                backend_ref=ref_of(arm.backend, namespace),
+            )
+            for arm in attempt.arms
+        ],
+        from_=[wire.Share(arm=arm.name, weight=arm.stable) for arm in attempt.arms],
+        to=[wire.Share(arm=arm.name, weight=arm.wanted) for arm in attempt.arms],
+        comparisons=[
+            wire.Comparison(candidate=each.candidate, reference=each.reference) for each in attempt.design.comparisons
+        ],
+        objectives=spec.objectives,
+        steps=spec.rollout.steps,
+        false_rollback_rate=spec.rollout.false_rollback_rate,
+        false_safe_rate=spec.rollout.false_safe_rate,
+        progress_deadline=spec.rollout.progress_deadline,
+        on_deadline=spec.rollout.on_deadline,
+        window_seconds=attempt.window_s,
+        settle_min_seconds=attempt.settle_min_s,
+        guard=spec.guard,
+        metrics=spec.metrics,
+    )
+
+
+def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Attempt:
+    stable = {share.arm: share.weight for share in spec.from_}
+    wanted = {share.arm: share.weight for share in spec.to}
+    arms = tuple(
+        Arm(
+            arm.name,
+            arm.model,
+            backend_of(arm.backend_ref, namespace),
+            stable.get(arm.name, 0),
+            wanted.get(arm.name, 0),
+        )
+        for arm in spec.arms
+    )
+    return Attempt(
+        name=name,
+        number=spec.attempt,
+        revision=spec.revision,
+        arms=arms,
+        steps=tuple(step_of(step) for step in spec.steps),
+        design=Design(
+            objectives=tuple(objective_of(objective) for objective in spec.objectives),
+            comparisons=tuple(Comparison(each.candidate, each.reference) for each in spec.comparisons),
+            alpha=parse_percent(spec.false_rollback_rate),
+            beta=parse_percent(spec.false_safe_rate),
+            overdispersion=spec.overdispersion,
+        ),
+        window_s=spec.window_seconds,
+        settle_min_s=spec.settle_min_seconds,
+    )
+
+
+def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> ModelRolloutStatus:
+    """The status that keeps `record`; what only people read is added by the announcing side."""
+    attempt, progress = record.attempt, record.progress
+    verdict = progress.verdict
+    weights = weights_of(record)
+    back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED}
+    return before.model_copy(
+        update={
+            "observed_generation": 1,
+            "phase": progress.stage.value,
+            "step_index": progress.step,
+            "step": f"{progress.step + 1}/{len(attempt.steps)}",
+            "move": ", ".join(
+                f"{arm.name} {percent(arm.stable)[:-2]} → {percent(arm.wanted)}"
+                for arm in attempt.arms
+                if arm.stable != arm.wanted
+            ),
+            "live": in_words(weights),
+            "live_weights": [
+                LiveWeight(
+                    arm=arm.name,
+                    model=arm.model,
+                    backend=backend_text(arm.backend, namespace),
+                    weight=weights[arm.name],
+                )
+                for arm in attempt.arms
+            ],
+            "started_at": format_instant(progress.started_at),
+            "step_started_at": format_instant(progress.step_at),
+            "step_live_at": None if progress.live_at is None else format_instant(progress.live_at),
+            "evidence_until": format_instant(progress.consumed_until),
+            "decided_at": None if verdict is None else format_instant(verdict.at),
+            "rolled_back_at": format_instant(progress.live_at) if back and progress.live_at is not None else None,
+            "finished_at": None if progress.finished_at is None else format_instant(progress.finished_at),
+            "slowest_p99_seconds": progress.slowest_p99_s,
+            "decision": None if verdict is None else _decision_of(verdict),
+            "step_requests": [
+                CandidateRequests(candidate=name, requests=round(count)) for name, count in progress.requests.items()
+            ],
+            "unknown": [
+                UnknownNote(reason=each.reason.value, message=each.message, objective=each.objective, arm=each.arm)
+                for each in progress.unknown
+            ],
+            "engine_state": encode(progress.engine),
+        }
+    )
+
+
+def _decision_of(verdict: Verdict) -> WireDecision:
+    return WireDecision(
+        verdict="Back",
+        reason=verdict.reason.value,
+        objective=verdict.objective or None,
+        candidate=verdict.candidate or None,
+        message=verdict.message,
+        at=format_instant(verdict.at),
+    )
+
+
+def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
+    """The progress that `status_of` wrote. Raises Invalid where the status is not one of ours."""
+    if status.phase is None or status.engine_state is None:
+        raise Invalid("its status was never written", field=f"ModelRollout {attempt.name}")
+    try:
+        return Progress(
+            stage=Stage(status.phase),
+            step=_step_in(status.step_index, attempt),
+            started_at=_instant(status.started_at),
+            step_at=_instant(status.step_started_at),
+            live_at=None if status.step_live_at is None else _instant(status.step_live_at),
+            consumed_until=_instant(status.evidence_until),
+            engine=decode(attempt.design, status.engine_state),
+            requests={each.candidate: float(each.requests) for each in status.step_requests or ()},
+            slowest_p99_s=status.slowest_p99_seconds or 0.0,
+            unknown=tuple(_unknowns(status.unknown or ())),
+            verdict=None if status.decision is None else _verdict_of(status.decision),
+            finished_at=None if status.finished_at is None else _instant(status.finished_at),
+        )
+    except ValueError as error:
+        raise Invalid(f"its status cannot be read: {error}", field=f"ModelRollout {attempt.name}") from error
+
+
+def _step_in(index: int | None, attempt: Attempt) -> int:
+    if index is None or not 0 <= index < len(attempt.steps):
+        raise ValueError(f"stepIndex {index} is not one of the {len(attempt.steps)} steps")
+    return index
+
+
+def _instant(text: str | None) -> float:
+    if text is None:
+        raise ValueError("a time is missing")
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _unknowns(notes: Iterable[UnknownNote]) -> Iterable[Unknown]:
+    for note in notes:
+        yield Unknown(Reason(note.reason), note.message, note.objective, note.arm)
+
+
+def _verdict_of(decision: WireDecision) -> Verdict:
+    return Verdict(
+        reason=Reason(decision.reason),
+        message=decision.message,
+        at=_instant(decision.at),
+        objective=decision.objective or "",
+        candidate=decision.candidate or "",
+    )

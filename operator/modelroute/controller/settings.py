@@ -1,0 +1,71 @@
+"""The operator's own configuration: one YAML file, read once at the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
+
+from modelroute.api.quantities import parse_duration
+from modelroute.errors import Invalid
+
+WINDOW_MIN_S = 5.0
+
+
+class _Section(BaseModel):
+    """camelCase as everything else that a platform engineer writes; an unknown key is an error, not a silence."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _durations(cls, value: Any, info: Any) -> Any:
+        if isinstance(value, str) and str(info.field_name).endswith("_s"):
+            return parse_duration(value)
+        return value
+
+
+class PrometheusSettings(_Section):
+    """One Prometheus server that ModelRoutes may name."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    scrape_interval_s: float = Field(15.0, gt=0, alias="scrapeInterval")
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+
+class AnalysisSettings(_Section):
+    """`window`: one scrape interval, at least 5 s, unless set. `settleMin`: the least time a new split settles."""
+
+    window_s: float | None = Field(None, ge=WINDOW_MIN_S, alias="window")
+    settle_min_s: float = Field(30.0, ge=0, alias="settleMin")
+
+
+class Settings(_Section):
+    """Everything that is the operator's and not a ModelRoute's."""
+
+    prometheus: dict[str, PrometheusSettings] = Field(default_factory=dict)
+    analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    namespaces: tuple[str, ...] = ()
+
+    def window_for(self, server: str) -> float:
+        """Seconds of a window of evidence read from that server."""
+        if self.analysis.window_s is not None:
+            return self.analysis.window_s
+        return max(WINDOW_MIN_S, self.prometheus[server].scrape_interval_s)
+
+
+def read_settings(path: Path) -> Settings:
+    """The configuration in the YAML file at `path`. Raises Invalid, naming the field."""
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise Invalid(f"the configuration {path} cannot be read: {error}") from error
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise Invalid(first["msg"], field=f"{path}: " + ".".join(str(part) for part in first["loc"])) from error

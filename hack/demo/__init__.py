@@ -1,0 +1,1 @@
+"""`make demo`: a promotion and a rollback on real parts, told as they happen."""

@@ -254,6 +254,11 @@ def test_a_token_file_without_a_token_is_unavailable(content: str | None, tmp_pa
     assert served.requests == []
 
 
+def test_a_ca_file_that_is_not_there_is_unavailable_and_not_passed_over(tmp_path: Path) -> None:
+    with serving(saying(GOOD)) as served, pytest.raises(Unavailable, match="has a CA file that is not there"):
+        served.prometheus(ca_file=str(tmp_path / "ca.crt")).samples("up{}[30s]", at=0)
+
+
 def test_the_environment_is_not_asked_for_proxies_or_passwords(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login me password {SECRET}\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

@@ -65,6 +65,7 @@ async def test_a_window_that_is_not_complete_is_not_read(executor: ThreadPoolExe
     store = FakePrometheus(*gateway().series)
     assert await sampler_of(store, executor, now=T0 + 14.9).read(QUERY) == ()
     assert await sampler_of(store, executor).read(replace(QUERY, until=QUERY.since)) == ()
+    assert await sampler_of(store, executor).read(replace(QUERY, until=QUERY.since + 4)) == ()
     assert store.asked == []
 
 

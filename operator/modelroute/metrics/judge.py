@@ -1,5 +1,4 @@
-"""Safety violations, as a judge beside each backend counts them: judged answers, violations among them,
-coverage.
+"""Safety violations, as a judge beside each backend counts them: judged answers, violations, coverage.
 
 The judge's targets are those whose `namespace` and `service` labels are the backend's; there is one counter,
 `modelroute_judge_total{verdict="pass"|"violation"|"error"}`. A judge's error is not a pass, and its silence
@@ -20,9 +19,7 @@ from modelroute.metrics.sources import PROCESS_START, Samples, Source
 from modelroute.rollout.reasons import Reason
 
 COVERAGE_S = 60.0
-"""Coverage is measured over this time before a window's end: within one window a late verdict would be a
-missing one.
-"""
+"""Coverage is measured over this time before a window's end: within one window, late would be missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ class GuardedSession(requests.Session):
         options["allow_redirects"] = False
         options["stream"] = True
         options["headers"] = {**(options.get("headers") or {}), **self._authorization()}
+        if self._server.ca_file is not None and not Path(self._server.ca_file).exists():
+            raise self._unavailable("has a CA file that is not there")
         deadline = self._monotonic() + self._server.connect_timeout_s + self._server.timeout_s
         try:
             with super().request(method, url, **options) as response:

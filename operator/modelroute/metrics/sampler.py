@@ -1,9 +1,8 @@
-"""The sampler: one per Prometheus, asked for windows by every route's loop, asking Prometheus few and bounded
-questions.
+"""The sampler: one per Prometheus; every route's loop asks it for windows, and it asks few, bounded questions.
 
     read() ─┐  wait a moment  ┌─ targets ─────→ process starts ─┐
-    read() ─┼─ for others ────┤                                 ├─ split by question ─→ cut into windows ─→
-    readings read() ─┘  (same windows) └─ counters, joined by metric ────┘
+    read() ─┼─ for others ────┤                                 ├─ split by question ─→ cut ─→ readings
+    read() ─┘  (same windows) └─ counters, joined by metric ────┘
 
 Windows come oldest first, only complete ones, and at most `MAX_WINDOWS` of them; whoever asked comes back for
 the rest. A transport failure raises Unavailable and consumes nothing: Prometheus keeps the samples. What the
@@ -37,9 +36,16 @@ __all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "window_e
 
 MAX_WINDOWS = 20
 MAX_SPAN_S = 600.0
+"""Of one read, whichever is less."""
+
 MAX_QUESTION_SIZE = 16_000
+"""Characters of patterns in one query: some 70 routes of two arms."""
+
 MAX_INSTANCES = 200
+"""Above it, the processes of whole jobs are asked for, and those of other instances thrown away."""
+
 IDENTITY_KEPT_S = 3600.0
+"""How long a route is remembered after its last read, in case another one has the same name in the metrics."""
 
 
 class SampleStore(Protocol):
@@ -71,7 +77,8 @@ class Sampler:
         self._clock = clock
         self._batch_wait_s = batch_wait_s
         self._open: dict[tuple[float, float], _Batch] = {}
-        self._routes_by_identity: dict[str, dict[tuple[str, str], float]] = {}
+        self._routes: dict[tuple[str, str, str], float] = {}
+        self._swept = clock()
 
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
         """The complete windows of `query` from `since` on, in order; maybe fewer than asked for, maybe none.
@@ -101,14 +108,15 @@ class Sampler:
     def _windows_now(self, query: RouteQuery) -> int:
         until = min(query.until, window_end_for(self._clock(), query.window_s, self._scrape_interval_s))
         most = max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / query.window_s)))
-        return min(round((until - query.since) / query.window_s), most)
+        # A hair above a whole number of windows is that number; a window short of its end is none.
+        return math.floor(min((until - query.since) / query.window_s + 1e-6, most))
 
     def _remember(self, query: RouteQuery) -> None:
-        routes = self._routes_by_identity.setdefault(self._preset.identity(query), {})
-        now = routes[query.namespace, query.route] = self._clock()
-        for route, asked in list(routes.items()):
-            if now - asked > IDENTITY_KEPT_S:
-                del routes[route]
+        now = self._clock()
+        if now - self._swept > IDENTITY_KEPT_S:
+            self._swept = now
+            self._routes = {route: asked for route, asked in self._routes.items() if now - asked <= IDENTITY_KEPT_S}
+        self._routes[self._preset.identity(query), query.namespace, query.route] = now
 
     async def _answer_soon(self, key: tuple[float, float], batch: _Batch) -> list[_Answer]:
         await asyncio.sleep(self._batch_wait_s)
@@ -120,7 +128,7 @@ class Sampler:
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._answers, batch.queries, sources, counters, targets
+            self._executor, self._answers, batch.queries, sources, counters, targets, self._by_identity()
         )
 
     def _answers(
@@ -129,14 +137,22 @@ class Sampler:
         sources: Sequence[Mapping[str, Source]],
         counters: _Found,
         targets: _Found,
+        routes: _Routes,
     ) -> list[_Answer]:
         return [
-            self._answer(query, by_name, counters, targets) for query, by_name in zip(queries, sources, strict=True)
+            self._answer(query, by_name, counters, targets, self._two_routes_as_one(query, routes))
+            for query, by_name in zip(queries, sources, strict=True)
         ]
 
-    def _answer(self, query: RouteQuery, sources: Mapping[str, Source], counters: _Found, targets: _Found) -> _Answer:
+    def _answer(
+        self,
+        query: RouteQuery,
+        sources: Mapping[str, Source],
+        counters: _Found,
+        targets: _Found,
+        problem: ledger.Problem | None,
+    ) -> _Answer:
         samples: dict[str, Samples] = {}
-        problem = self._two_routes_as_one(query)
         for name, source in sources.items():
             processes, series = targets[source.targets], counters[source.counters]
             for found in (processes, series):
@@ -152,9 +168,15 @@ class Sampler:
             return tuple(unknown_window(start, end, problem) for start, end in pairwise(cuts))
         return tuple(self._reader.read(query, samples, start, end) for start, end in pairwise(cuts))
 
-    def _two_routes_as_one(self, query: RouteQuery) -> ledger.Problem | None:
-        routes = self._routes_by_identity.get(self._preset.identity(query), {})
-        others = sorted(route for route in list(routes) if route != (query.namespace, query.route))
+    def _by_identity(self) -> _Routes:
+        routes: dict[str, set[tuple[str, str]]] = {}
+        for identity, namespace, route in self._routes:
+            routes.setdefault(identity, set()).add((namespace, route))
+        return routes
+
+    def _two_routes_as_one(self, query: RouteQuery, routes: _Routes) -> ledger.Problem | None:
+        own = (query.namespace, query.route)
+        others = sorted(route for route in routes.get(self._preset.identity(query), ()) if route != own)
         if not others:
             return None
         message = f"the gateway's metrics cannot tell this route from {'/'.join(others[0])}"
@@ -163,6 +185,7 @@ class Sampler:
 
 _Answer = tuple[Reading, ...] | Unavailable
 _Found = Mapping[Question, tuple[Series, ...] | Unavailable]
+_Routes = Mapping[str, set[tuple[str, str]]]
 
 
 @dataclass(slots=True)
@@ -243,7 +266,14 @@ class _Asking:
 
     def _fetch(self, union: Question, parts: tuple[Question, ...]) -> dict[Question, tuple[Series, ...] | Unavailable]:
         series = self._store.samples(selector(union) + self._range, self._at)
-        return {part: tuple(each for each in series if part.admits(each.labels)) for part in parts}
+        # Many series differ in nothing that is asked for: each combination is looked at once.
+        alike: dict[tuple[str, ...], list[Series]] = {}
+        for each in series:
+            alike.setdefault(tuple(each.labels.get(label, "") for label in union.labels), []).append(each)
+        return {
+            part: tuple(each for group in alike.values() if part.admits(group[0].labels) for each in group)
+            for part in parts
+        }
 
 
 def _processes_of(seen: Sequence[Series]) -> Question:

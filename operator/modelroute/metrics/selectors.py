@@ -30,12 +30,16 @@ class Question:
     @property
     def shape(self) -> tuple[str, ...]:
         """Questions of one shape can be joined."""
-        return (self.metric, *(label for label, _ in self.matchers))
+        return (self.metric, *self.labels)
 
     @property
     def size(self) -> int:
         """Characters of patterns."""
         return sum(len(pattern) + 1 for _, patterns in self.matchers for pattern in patterns)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(label for label, _ in self.matchers)
 
     def admits(self, labels: Mapping[str, str]) -> bool:
         """Is a series with these labels an answer?"""

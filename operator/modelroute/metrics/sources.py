@@ -62,9 +62,7 @@ class Preset(Protocol):
     """One kind of gateway: what to ask for a route, and what the answers count."""
 
     def identity(self, query: RouteQuery) -> str:
-        """The text by which the gateway's metrics know the route; two routes may share one, and then neither
-        is known.
-        """
+        """The text by which the gateway's metrics know the route; where two routes share it, neither is known."""
 
     def sources(self, query: RouteQuery) -> Mapping[str, Source]:
         """The questions, by names of the preset's own."""
@@ -78,6 +76,7 @@ class Preset(Protocol):
         *,
         scrape_interval_s: float,
     ) -> Tally:
-        """The counts in (`start`, `end`]; `samples` by the names of `sources`. A silent arm of a live gateway
-        counts 0.
+        """The counts in (`start`, `end`]; `samples` by the names of `sources`.
+
+        An arm without a series on a gateway that was scraped had no requests, and is not unknown.
         """

@@ -37,7 +37,7 @@ MODEL_ROUTES = Kind("modelroute.dev", "v1alpha1", "modelroutes")
 MODEL_ROLLOUTS = Kind("modelroute.dev", "v1alpha1", "modelrollouts")
 HTTP_ROUTES = Kind("gateway.networking.k8s.io", "v1", "httproutes")
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices")
-EVENTS = Kind("events.k8s.io", "v1", "events")
+EVENTS = Kind("", "v1", "events")
 SERVICES = Kind("", "v1", "services")
 
 

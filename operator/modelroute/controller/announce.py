@@ -69,7 +69,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,
-        lacking=list(decision.lacking),
+        lacking=list(decision.lacking) or None,
         not_in_force=[gap.to_status() for gap in seen.gaps],
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
         conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),

@@ -9,6 +9,8 @@ from modelroute.analysis.engine import Assessment, Finding, Knowledge, assess
 from modelroute.api.objectives import Objective
 from modelroute.api.status import Evidence
 from modelroute.rollout.attempt import Record
+from modelroute.rollout.gates import LEANING
+from modelroute.rollout.reasons import Reason
 
 _MOST = 700.0
 """exp of more than this is no float."""
@@ -25,6 +27,8 @@ def overall(assessment: Assessment) -> str:
     """The one word of the printer column: the worst of what is known."""
     if assessment.rollback_breached:
         return Knowledge.HARMFUL.value
+    if assessment.rollback_log_evidence >= LEANING:
+        return Reason.HARM_SUSPECTED.value
     known = {finding.knowledge for finding in assessment.findings}
     order = (Knowledge.HARMFUL, Knowledge.UNKNOWN, Knowledge.NO_HARM_SHOWN)
     return next((word.value for word in order if word in known), Knowledge.UNKNOWN.value)

@@ -24,7 +24,7 @@ class Backoffs:
 
 
 def configure(settings: kopf.OperatorSettings) -> None:
-    """kopf as this operator needs it; each line has its reason in docs/adr/0002-kopf.md."""
+    """kopf as this operator needs it; each line has its reason in docs/adr/0001-one-task-per-route.md."""
     settings.peering.standalone = True
     settings.posting.enabled = False
     settings.scanning.disabled = True

@@ -26,7 +26,7 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
     told = {
         "reason": (verdict.reason if verdict is not None else decision.reason).value,
         "message": decision.message,
-        "lacking": list(decision.lacking),
+        "lacking": list(decision.lacking) or None,
         "objectives": evidence_of(decision.record, seen.objectives),
     }
     namespace = seen.route.metadata.namespace

@@ -40,11 +40,9 @@ class Reason(StrEnum):
     LOW_COVERAGE = "LowCoverage"
 
     # The rollout.
-    FIRST_LOOK = "FirstLook"
     STABLE = "Stable"
     ROLLOUT_STARTED = "RolloutStarted"
     STEP_STARTED = "StepStarted"
-    STEP_LIVE = "StepLive"
     STEP_PASSED = "StepPassed"
     SETTLING = "Settling"
     COLLECTING_EVIDENCE = "CollectingEvidence"

@@ -7,14 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from controlplane.errors import SetupError
 from devstack.errors import NotInTime, StackError, tail
-from devstack.process import alive, end_in_order, wait_for_exit
+from devstack.process import alive, end_in_order, wait_for_exit, wait_for_the_end
 from devstack.stack import REPOSITORY, Stack
 
 FOLDER = Path(os.environ.get("MODELROUTE_STACK", REPOSITORY / ".stack"))
@@ -84,7 +83,7 @@ def hold() -> int:
                 print(_READY, flush=True)
                 # Whoever read that is about to go away.
                 os.dup2(lock.fileno(), sys.stdout.fileno())
-                threading.Event().wait()
+                wait_for_the_end()
         except (StackError, SetupError) as error:
             print(error, file=sys.stderr)
             return 1

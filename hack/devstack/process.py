@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from controlplane.keeper import Keeper, KeeperGone
 from devstack.errors import ComponentFailed, NotInTime, StackError
@@ -154,6 +156,13 @@ def end_in_order() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGHUP, leave)
+
+
+def wait_for_the_end() -> NoReturn:
+    """Waits until a signal ends the program."""
+    while True:
+        # Not for ever at once: a signal that comes just before a wait begins is only looked at when that wait is over.
+        threading.Event().wait(timeout=0.5)
 
 
 def end_with_make() -> None:

@@ -32,16 +32,16 @@ threading.Event().wait()
 """
 
 _HOLDS_A_STACK = """
-import json, sys, threading
+import json, sys
 from pathlib import Path
-from devstack.process import end_in_order, end_with_make
+from devstack.process import end_in_order, end_with_make, wait_for_the_end
 from devstack.stack import Stack
 end_in_order()
 end_with_make()
 with Stack.start(Path(sys.argv[1])) as stack:
     parts = [stack.etcd, stack.apiserver, stack.controller_manager, stack.traefik, stack.prometheus]
     print(json.dumps([part.pid for part in parts]), flush=True)
-    threading.Event().wait()
+    wait_for_the_end()
 """
 
 

@@ -100,7 +100,8 @@ class Scene:
         config = self._directory / "operator.yaml"
         config.write_text(yaml.safe_dump(content))
         path = kubeconfig or self.stack.operator_kubeconfig()
-        argv = [sys.executable, "-m", "modelroute.cli.main", "operator", "--config", config, "--kubeconfig", path]
+        argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", "operator"]
+        argv += ["--config", config, "--kubeconfig", path]
         self.operator = self._spawn("operator", argv)
         return self.operator
 

@@ -73,9 +73,7 @@ def test_every_field_is_explained_in_a_sentence(resource: type[Resource]) -> Non
 
 @pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.KIND)
 def test_every_rule_says_what_to_do(resource: type[Resource]) -> None:
-    rules = [
-        rule for _, node in nodes(crds.schema(resource)) for rule in node.get("x-kubernetes-validations", ())
-    ]
+    rules = [rule for _, node in nodes(crds.schema(resource)) for rule in node.get("x-kubernetes-validations", ())]
 
     assert rules
     assert [rule for rule in rules if len(rule["message"]) < 30 or "\n" in rule["message"]] == []
@@ -109,7 +107,7 @@ def test_every_field_of_the_types_is_in_the_schema(resource: type[Resource], par
     model = resource.model_fields[part].annotation
     assert model is not None
 
-    fields = {field.alias for field in model.model_fields.values()}  # type: ignore[attr-defined]
+    fields = {field.alias for field in model.model_fields.values()}
     assert fields == set(crds.schema(resource)["properties"][part]["properties"])
 
 
@@ -120,10 +118,7 @@ def defaulted(schema: Schema, value: Any) -> Any:
         for name, below in schema.get("properties", {}).items():
             if name not in filled and "default" in below:
                 filled[name] = copy.deepcopy(below["default"])
-        return {
-            name: defaulted(schema.get("properties", {}).get(name, {}), below)
-            for name, below in filled.items()
-        }
+        return {name: defaulted(schema.get("properties", {}).get(name, {}), below) for name, below in filled.items()}
     if isinstance(value, list):
         return [defaulted(schema.get("items", {}), entry) for entry in value]
     return value
@@ -155,14 +150,10 @@ def test_the_files_in_git_are_the_ones_that_the_types_make(capsys: pytest.Captur
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
-    assert [crds.to_yaml(resource) for resource in RESOURCES] == [
-        crds.to_yaml(resource) for resource in RESOURCES
-    ]
+    assert [crds.to_yaml(resource) for resource in RESOURCES] == [crds.to_yaml(resource) for resource in RESOURCES]
 
 
-def test_a_file_that_differs_is_named_in_one_sentence(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_differs_is_named_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert crds.main(["--into", str(tmp_path)]) == 0
     assert crds.main(["--check", "--into", str(tmp_path)]) == 0
     (tmp_path / crds.file_name(ModelRoute)).write_text("changed by hand", encoding="utf-8")

@@ -283,9 +283,7 @@ def test_a_plan_beyond_the_bounds_is_refused(fields, named):
 
 
 def test_the_command_line_refuses_with_one_sentence(tmp_path):
-    with pytest.raises(
-        SystemExit, match=r"^192\.0\.2\.7 is 192\.0\.2\.7, and load is sent to loopback only\.$"
-    ):
+    with pytest.raises(SystemExit, match=r"^192\.0\.2\.7 is 192\.0\.2\.7, and load is sent to loopback only\.$"):
         parse_arguments(["--url", "http://192.0.2.7:80", "--host", "x", "--log", str(tmp_path / "log")])
 
 

@@ -1,6 +1,7 @@
 """What is read out of a load's records."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def record(at: float, *, takes: float = 0.5, **fields: object) -> RequestRecord:
     return replace(moved, **fields)  # type: ignore[arg-type]
 
 
-def failed(at: float, status: int, arm: str | None, **fields: object) -> RequestRecord:
+def failed(at: float, status: int, arm: str | None, **fields: Any) -> RequestRecord:
     return record(at, status=status, arm=arm, ok=False, **fields)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from tests.fake_prometheus import T0, series
@@ -57,7 +58,7 @@ def test_a_window_is_complete_two_scrapes_after_its_end(
 
 
 def counted(
-    scrapes: list[tuple[float, float, float | None]], start: float, end: float, *, interval_s: float = 5.0
+    scrapes: Sequence[tuple[float, float, float | None]], start: float, end: float, *, interval_s: float = 5.0
 ) -> float | Reason:
     """The increase of one counter in (T0 + start, T0 + end], from (time, process start, value) after T0."""
     process = series("process_start_time_seconds", A, [(T0 + t, started) for t, started, _ in scrapes])
@@ -87,7 +88,7 @@ def counted(
         pytest.param([(-2, OLD, 0), (3, OLD, 0)], 0, id="nothing happened"),
     ],
 )
-def test_what_was_counted_in_a_window(scrapes: list[tuple[float, float, float | None]], expected: float) -> None:
+def test_what_was_counted_in_a_window(scrapes: Sequence[tuple[float, float, float | None]], expected: float) -> None:
     assert counted(scrapes, 0, 5) == expected
 
 
@@ -115,7 +116,7 @@ def test_a_value_that_is_not_a_count_is_never_a_number(value: float, at: str) ->
         pytest.param([(3, math.nan, 1)], Reason.NO_DATA, id="the start of the process is not a number"),
     ],
 )
-def test_why_a_window_is_unknown(scrapes: list[tuple[float, float, float | None]], reason: Reason) -> None:
+def test_why_a_window_is_unknown(scrapes: Sequence[tuple[float, float, float | None]], reason: Reason) -> None:
     assert counted(scrapes, 0, 5) == reason
 
 

@@ -6,7 +6,7 @@ import gzip
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,12 +71,12 @@ def serving(answer: Answer) -> Iterator[Served]:
         server.server_close()
 
 
-def saying(body: bytes | dict[str, object], status: int = 200, **headers: str) -> Answer:
+def saying(body: bytes | Mapping[str, object], status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
-        for name, value in {"content-length": str(len(content)), **headers}.items():
+        for name, value in {"content-length": str(len(content)), **(headers or {})}.items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(content)
@@ -122,7 +122,7 @@ def test_values_that_are_no_numbers_are_kept_for_the_ledger_to_refuse(value: str
     "answer",
     [
         chunked(json.dumps(GOOD).encode()),
-        saying(gzip.compress(json.dumps(GOOD).encode()), **{"content-encoding": "gzip"}),
+        saying(gzip.compress(json.dumps(GOOD).encode()), headers={"content-encoding": "gzip"}),
     ],
     ids=["chunked", "gzip"],
 )
@@ -156,8 +156,8 @@ def error(kind: str, **more: object) -> dict[str, object]:
             "cannot be read",
         ),
         (saying({"status": "success", "data": {"resultType": "matrix", "result": 7}}), "cannot be read"),
-        (saying(b"{", **{"content-length": "500"}), "could not be reached"),
-        (saying(b"not gzip", **{"content-encoding": "gzip"}), "could not be reached"),
+        (saying(b"{", headers={"content-length": "500"}), "could not be reached"),
+        (saying(b"not gzip", headers={"content-encoding": "gzip"}), "could not be reached"),
     ],
 )
 def test_an_answer_that_is_not_plainly_a_success_is_unavailable_and_not_repeated(answer: Answer, message: str) -> None:
@@ -186,7 +186,7 @@ def test_a_redirect_is_refused_and_takes_no_token_along(status: int, tmp_path: P
     token = tmp_path / "token"
     token.write_text(SECRET)
     with serving(saying(GOOD)) as elsewhere:
-        there = saying(b"", status, location=elsewhere.url + "/api/v1/query")
+        there = saying(b"", status, headers={"location": elsewhere.url + "/api/v1/query"})
         with serving(there) as served, pytest.raises(Unavailable, match=f"a redirect \\({status}\\)"):
             served.prometheus(token_file=str(token)).samples("up{}[30s]", at=0)
     assert elsewhere.requests == []
@@ -195,14 +195,18 @@ def test_a_redirect_is_refused_and_takes_no_token_along(status: int, tmp_path: P
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_huge_body_is_cut_off(compressed: bool) -> None:
     body = b" " * 3_000_000
-    answer = saying(gzip.compress(body), **{"content-encoding": "gzip"}) if compressed else saying(body)
+    answer = saying(gzip.compress(body), headers={"content-encoding": "gzip"}) if compressed else saying(body)
     with serving(answer) as served, pytest.raises(AnswerTooLarge, match="more than 1000000 bytes"):
         served.prometheus(timeout_s=5.0, max_body_bytes=1_000_000).samples("up{}[30s]", at=0)
 
 
 def test_a_server_that_hangs_is_given_up() -> None:
     done = threading.Event()
-    with serving(lambda handler: done.wait(10) and None) as served:
+
+    def hang(_: BaseHTTPRequestHandler) -> None:
+        done.wait(10)
+
+    with serving(hang) as served:
         with pytest.raises(Unavailable, match="did not answer in time"):
             served.prometheus(timeout_s=0.2).samples("up{}[30s]", at=0)
         done.set()

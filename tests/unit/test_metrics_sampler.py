@@ -14,7 +14,7 @@ from modelroute.errors import Unavailable
 from modelroute.metrics import sampler as sampler_module
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning
-from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.rollout.reasons import Reason
 
@@ -97,7 +97,7 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
     query = replace(QUERY, objectives=(ERRORS, SAFETY))
 
     together = await sampler_of(FakePrometheus(*held), executor).read(query)
-    alone = []
+    alone: list[WindowReading] = []
     for place in range(10):
         one = replace(query, since=T0 + 5 * place, until=T0 + 5 * place + 5)
         alone += await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)

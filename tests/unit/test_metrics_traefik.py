@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.fake_prometheus import T0, FakeTraefik, parse_selector, traefik_service
@@ -177,7 +178,7 @@ def test_a_service_label_of_the_targets_own_is_no_obstacle(label: str) -> None:
     assert tally(QUERY, traefik, preset=Traefik(service_label=label)).requests == {("small", 200): 2}
 
 
-def with_buckets(boundaries: Sequence[str], **options: str) -> FakeTraefik:
+def with_buckets(boundaries: Sequence[str], **options: Any) -> FakeTraefik:
     buckets = {le: [0.0, float(place)] for place, le in enumerate(boundaries)}
     return FakeTraefik(TIMES, **options).durations(traefik_service("llama-8b", index=1), "200", buckets)
 

@@ -206,7 +206,7 @@ def cut(
     }
     visible = {target: scrapes for target, scrapes in visible.items() if scrapes}
     if not visible:
-        return Cut({}, Problem(Reason.NO_DATA, "no instance of the source was scraped: does this Prometheus scrape it?"))
+        return Cut({}, Problem(Reason.NO_DATA, "no instance of the source was scraped: is it a target?"))
     alive = {
         target: scrapes
         for target, scrapes in visible.items()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
+from controlplane.errors import SetupError
 from demo import story
 from demo.summary import lost_requests, summary
 from demo.teller import Teller
 from devstack.errors import StackError
+from devstack.process import end_in_order, end_with_make
 from devstack.scene import Scene
 from devstack.stack import Stack
 from devstack.waiting import wait_until
@@ -62,10 +64,12 @@ def play(teller: Teller) -> int:
 
 
 def main() -> None:
+    end_in_order()
+    end_with_make()
     teller = Teller(lambda line: print(line, flush=True))
     try:
         sys.exit(play(teller))
-    except StackError as error:
+    except (StackError, SetupError) as error:
         print(f"The demo could not go on: {error}", *getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

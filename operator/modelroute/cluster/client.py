@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
@@ -49,8 +50,10 @@ def configuration(kubeconfig: str | None = None) -> client.Configuration:
             config.load_incluster_config(client_configuration=into)
         else:
             config.load_kube_config(config_file=kubeconfig, client_configuration=into)
-    except config.ConfigException as error:
-        raise Invalid(f"no way to reach the API server is configured: {error}") from error
+    except (config.ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # The loader checks little of what is in the file before it uses it.
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise Invalid(f"no way to reach the API server is configured: {told}") from error
     into.retries = urllib3.Retry(0)
     return into
 

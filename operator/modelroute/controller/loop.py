@@ -95,6 +95,9 @@ class Loop:
                     delay = RETRY_MAX_S
                     log.exception("%s/%s: a tick failed in a way nobody foresaw", *key)
                 if delay is None:
+                    if entry.wake.is_set():
+                        # One of the same name was made while this one was found to be gone.
+                        continue
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(entry.wake.wait(), delay)

@@ -24,7 +24,11 @@ class _Section(BaseModel):
     @classmethod
     def _durations(cls, value: Any, info: Any) -> Any:
         if isinstance(value, str) and str(info.field_name).endswith("_s"):
-            return parse_duration(value)
+            try:
+                return parse_duration(value)
+            except Invalid as error:
+                # pydantic adds the field's path to a ValueError, and to nothing else.
+                raise ValueError(str(error)) from error
         return value
 
 
@@ -62,10 +66,14 @@ def read_settings(path: Path) -> Settings:
     """The configuration in the YAML file at `path`. Raises Invalid, naming the field."""
     try:
         content = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise Invalid(f"the configuration {path} cannot be read: {error}") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())
+        raise Invalid(f"the configuration {path} cannot be read: {told}") from error
+    if not isinstance(content, dict):
+        raise Invalid(f"the configuration {path} is not a mapping, such as prometheus: {{default: {{url: …}}}}")
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Invalid(first["msg"], field=f"{path}: " + ".".join(str(part) for part in first["loc"])) from error
+        field = ".".join(str(part) for part in first["loc"])
+        raise Invalid(first["msg"].removeprefix("Value error, "), field=f"{path}: {field}") from error

@@ -1,0 +1,102 @@
+"""The operator's configuration: what is in force, and a sentence for whatever is wrong with the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from modelroute.controller.settings import Settings, read_settings
+from modelroute.errors import Invalid
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "operator.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_durations_are_read_as_people_write_them(tmp_path: Path) -> None:
+    text = """
+      prometheus:
+        default: {url: "http://prometheus:9090", scrapeInterval: 30s, tokenFile: /var/run/token}
+      analysis: {window: 1m, settleMin: 1m30s}
+      namespaces: [chat, mail]
+    """
+
+    settings = read_settings(written(tmp_path, text))
+
+    assert settings.prometheus["default"].scrape_interval_s == 30.0
+    assert settings.prometheus["default"].token_file == Path("/var/run/token")
+    assert (settings.analysis.window_s, settings.analysis.settle_min_s) == (60.0, 90.0)
+    assert settings.namespaces == ("chat", "mail")
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert read_settings(written(tmp_path, "")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("scrape_interval", "analysis", "window_s"),
+    [("30s", "{}", 30.0), ("1s", "{}", 5.0), ("1s", "{window: 20s}", 20.0)],
+    ids=["one scrape interval", "but at least 5 s", "unless it is set"],
+)
+def test_a_window_is_one_scrape_interval_and_at_least_5_s_unless_set(
+    tmp_path: Path, scrape_interval: str, analysis: str, window_s: float
+) -> None:
+    text = f"{{prometheus: {{a: {{url: 'http://p', scrapeInterval: {scrape_interval}}}}}, analysis: {analysis}}}"
+
+    assert read_settings(written(tmp_path, text)).window_for("a") == window_s
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "says"),
+    [
+        ("analysys: {window: 5s}", "analysys", "Extra inputs are not permitted"),
+        ("analysis: {windows: 5s}", "analysis.windows", "Extra inputs are not permitted"),
+        ("analysis: {window: 5 seconds}", "analysis.window", "'5 seconds' is not a duration such as 30s"),
+        ("analysis: {window: 1s}", "analysis.window", "greater than or equal to 5"),
+        ("prometheus: {default: {url: 'prometheus:9090'}}", "prometheus.default.url", "should match pattern"),
+        ("prometheus: {default: {}}", "prometheus.default.url", "Field required"),
+        (
+            "prometheus: {default: {url: 'http://p', scrapeInterval: soon}}",
+            "prometheus.default.scrapeInterval",
+            "'soon' is not a duration",
+        ),
+        ("prometheus: {default: {url: 'http://p', scrapeInterval: 0s}}", "prometheus.default.scrapeInterval", "than 0"),
+        ("namespaces: chat", "namespaces", "valid tuple"),
+    ],
+)
+def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, text: str, field: str, says: str) -> None:
+    path = written(tmp_path, text)
+
+    with pytest.raises(Invalid) as caught:
+        read_settings(path)
+
+    assert str(caught.value).startswith(f"{path}: {field}: ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"prometheus: {default", "cannot be read: while parsing a flow mapping"),
+        (b"\xff\xfe\xfa", "cannot be read: 'utf-8' codec can't decode byte"),
+        (b"- prometheus", "is not a mapping"),
+        (b"prometheus", "is not a mapping"),
+        (None, "cannot be read: [Errno 2] No such file or directory"),
+    ],
+    ids=["broken YAML", "not text", "a list", "a word", "missing"],
+)
+def test_a_file_that_cannot_be_read_is_told_in_one_line_that_names_it(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    path = tmp_path / "operator.yaml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(Invalid) as caught:
+        read_settings(path)
+
+    assert f"the configuration {path} {says}" in str(caught.value)
+    assert "\n" not in str(caught.value)

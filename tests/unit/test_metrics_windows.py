@@ -11,7 +11,7 @@ from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, tr
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting
 from modelroute.metrics.judge import Judge
-from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, Reading, RouteQuery
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.selectors import selector
 from modelroute.metrics.sources import PROCESS_START, Samples
 from modelroute.metrics.traefik import Traefik
@@ -27,7 +27,7 @@ QUERY = RouteQuery("chat", "support-chat", 0, ARMS, (ERRORS,), T0, T0 + 5, 5.0)
 TIMES = [T0 - 2, T0 + 3]
 
 
-def read(query: RouteQuery, *held: FakeTraefik | FakeJudge) -> Reading:
+def read(query: RouteQuery, *held: FakeTraefik | FakeJudge) -> WindowReading:
     """The first window of the query."""
     prometheus = FakePrometheus(*(each for target in held for each in target.series))
     reader = Reader(Traefik(), Judge(), scrape_interval_s=5.0)
@@ -151,7 +151,7 @@ def steady(per_scrape: float) -> list[float]:
     return [per_scrape * place for place in range(len(MINUTE))]
 
 
-def judged(*judges: FakeJudge, min_coverage: float | None = 0.9, small: float = 10) -> Reading:
+def judged(*judges: FakeJudge, min_coverage: float | None = 0.9, small: float = 10) -> WindowReading:
     gateway = FakeTraefik(MINUTE).requests(SMALL, "200", steady(small))
     objective = replace(SAFETY, min_coverage=min_coverage)
     return read(replace(QUERY, arms=ARMS[1:], objectives=(objective,)), gateway, *judges)

@@ -24,9 +24,7 @@ class Assessment:
     message: str
 
 
-def merge(
-    before: Sequence[Condition], now_is: Iterable[Assessment], *, generation: int, now: float
-) -> list[Condition]:
+def merge(before: Sequence[Condition], now_is: Iterable[Assessment], *, generation: int, now: float) -> list[Condition]:
     """`before` with each assessment of `now_is` put in; conditions that nobody assessed stay as they are.
 
     `now` in unix seconds. Ordered as in ConditionType, conditions of others after them in the order they had.

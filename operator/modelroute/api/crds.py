@@ -18,9 +18,7 @@ import yaml
 
 from modelroute.api.resources import GROUP, RESOURCES, VERSION, Column, Resource
 
-HEADER: Final = (
-    "# Made by `python -m modelroute.api.crds` from operator/modelroute/api: change the types, not this.\n"
-)
+HEADER: Final = "# Made by `python -m modelroute.api.crds` from operator/modelroute/api: change the types, not this.\n"
 
 _COPIED: Final = (
     "type",
@@ -165,9 +163,7 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict
     if isinstance(values := node.get("additionalProperties"), Mapping):
         rendered["additionalProperties"] = _structural(values, definitions)
     if "properties" in node:
-        rendered["properties"] = {
-            name: _structural(below, definitions) for name, below in node["properties"].items()
-        }
+        rendered["properties"] = {name: _structural(below, definitions) for name, below in node["properties"].items()}
     return rendered
 
 

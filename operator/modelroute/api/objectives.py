@@ -111,8 +111,7 @@ class Objective(Wire):
             ".minCoverage",
         ),
         Cel(
-            "!(self.metric in ['CostPerRequest', 'TokensPerRequest']) || !(has(self.max) || "
-            "has(self.maxIncrease))",
+            "!(self.metric in ['CostPerRequest', 'TokensPerRequest']) || !(has(self.max) || has(self.maxIncrease))",
             "cost and tokens per request are amounts, not shares of requests: use maxRatio, for example "
             'maxRatio: "1.1", or no bound and onBreach: Report',
         ),
@@ -137,13 +136,11 @@ class Objective(Wire):
     )
     max_increase: PercentagePoints | None = Field(
         None,
-        description="Allowed increase over the reference in percentage points, for example 0.2pp; excludes "
-        "maxRatio.",
+        description="Allowed increase over the reference in percentage points, for example 0.2pp; excludes maxRatio.",
     )
     max_ratio: Ratio | None = Field(
         None,
-        description='Allowed multiple of the reference\'s rate, quoted, for example "1.2"; excludes '
-        "maxIncrease.",
+        description='Allowed multiple of the reference\'s rate, quoted, for example "1.2"; excludes maxIncrease.',
     )
     threshold: PositiveDuration | None = Field(
         None,

@@ -28,9 +28,7 @@ class Share(Wire):
     """One arm's share of a split."""
 
     arm: ArmName = Field(description="Name of the arm.")
-    weight: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        description="Share of the traffic in units of 0.01 %."
-    )
+    weight: Annotated[int, Field(ge=0, le=10_000)] = Field(description="Share of the traffic in units of 0.01 %.")
 
 
 Split = Annotated[
@@ -47,6 +45,15 @@ class Comparison(Wire):
     candidate: ArmName = Field(description="Name of the arm that gains traffic and is tested.")
     reference: ArmName | None = Field(
         None, description="Name of the arm that it is compared with; not set where it is held to max only."
+    )
+
+
+class HistogramBoundaries(Wire):
+    """Where the gateway's histogram can be read for one LatencyAbove objective."""
+
+    objective: LabelName = Field(description="Name of the objective.")
+    seconds: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1, max_length=64), LIST_ATOMIC] = Field(
+        description="Boundaries at and above the threshold; the first one stands for the threshold."
     )
 
 
@@ -91,6 +98,9 @@ class ModelRolloutSpec(Wire):
     objectives: Annotated[list[Objective], Field(min_length=1, max_length=16), list_map("name")] = Field(
         description="What every candidate is held to, as it stood when the attempt started."
     )
+    boundaries: Annotated[list[HistogramBoundaries], Field(max_length=16), list_map("objective")] = Field(
+        default_factory=list, description="Histogram boundaries of the latency objectives, as they were at the start."
+    )
     steps: Annotated[list[Step], Field(min_length=1, max_length=20), LIST_ATOMIC] = Field(
         description="The stops on the way, as they stood when the attempt started."
     )
@@ -98,15 +108,12 @@ class ModelRolloutSpec(Wire):
         description="Chance that this attempt is rolled back by mistake, for example 5%."
     )
     false_safe_rate: Annotated[str, Field(max_length=12)] = Field(
-        description="Chance that one ProvenSafe step passes a candidate that is worse than allowed, for "
-        "example 5%."
+        description="Chance that one ProvenSafe step passes a candidate that is worse than allowed, for example 5%."
     )
     progress_deadline: Annotated[str, Field(max_length=28)] = Field(
         description="How long the attempt may take, for example 24h."
     )
-    on_deadline: OnDeadline = Field(
-        OnDeadline.HOLD, description="What happens at the deadline: Hold or RollBack."
-    )
+    on_deadline: OnDeadline = Field(OnDeadline.HOLD, description="What happens at the deadline: Hold or RollBack.")
     window_seconds: Annotated[float, Field(gt=0)] = Field(
         description="Length of the windows that the evidence is cut into, in seconds."
     )

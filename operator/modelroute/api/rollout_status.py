@@ -90,8 +90,7 @@ class WindowRecord(Wire):
     end: Instant = Field(description="End of the window.")
     step: Annotated[int, Field(ge=0)] = Field(description="Index of the step that was live, from 0.")
     counts: Sentence = Field(
-        description="Bad of all requests by objective and arm, for example errors/small=3/120 "
-        "errors/large=1/480."
+        description="Bad of all requests by objective and arm, for example errors/small=3/120 errors/large=1/480."
     )
     note: Line | None = Field(None, description="What was not known in this window, in short.")
 
@@ -109,9 +108,7 @@ class ModelRolloutStatus(Wire):
     )
     reason: Word | None = Field(None, description="Why it is in this phase, in one CamelCase word.")
     message: Sentence | None = Field(None, description="What is going on or how it ended, in a sentence.")
-    step_index: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="Index of the current step, from 0."
-    )
+    step_index: Annotated[int, Field(ge=0)] | None = Field(None, description="Index of the current step, from 0.")
     step: Word | None = Field(None, description="Step and how many there are, for example 2/5.")
     move: Line | None = Field(
         None, description="What the attempt changes, in words, for example small 0 → 40 %, large 100 → 60 %."
@@ -131,9 +128,7 @@ class ModelRolloutStatus(Wire):
     paused_seconds: Annotated[float, Field(ge=0)] | None = Field(
         None, description="How long the deadline's clock has stood still, in seconds."
     )
-    decision: Decision | None = Field(
-        None, description="The decision that ended the attempt, or is about to."
-    )
+    decision: Decision | None = Field(None, description="The decision that ended the attempt, or is about to.")
     step_requests: Annotated[list[CandidateRequests], Keep(first=16)] | None = Field(
         None, description="Requests that each candidate answered in this step since it had settled."
     )
@@ -146,18 +141,12 @@ class ModelRolloutStatus(Wire):
     lacking: Annotated[list[Sentence], Keep(first=64)] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
     )
-    objectives: EvidenceList | None = Field(
-        None, description="What is known of every objective and candidate."
-    )
-    sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(
-        None, description="What was counted in each step."
-    )
+    objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
+    sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(None, description="What was counted in each step.")
     windows: Annotated[list[WindowRecord], Keep(last=60)] | None = Field(
         None, description="The last windows of evidence, the newest last."
     )
     engine_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the statistics after evidenceUntil, for the operator alone."
     )
-    conditions: Conditions | None = Field(
-        None, description="Programmed, MetricsAvailable, Ready and the like."
-    )
+    conditions: Conditions | None = Field(None, description="Programmed, MetricsAvailable, Ready and the like.")

@@ -81,9 +81,7 @@ class Price(Wire):
     output_per_million_tokens: Money = Field(
         description='Price of a million generated tokens as a decimal string, for example "0.60".'
     )
-    currency: Currency = Field(
-        "USD", description="Three-letter code of the currency, the same for all models."
-    )
+    currency: Currency = Field("USD", description="Three-letter code of the currency, the same for all models.")
 
 
 class Model(Wire):
@@ -98,8 +96,7 @@ class Model(Wire):
         "rollout unless spec.rollout names others."
     )
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        description="Wanted share of the traffic, relative to the other models' weights, for example 60 and "
-        "40."
+        description="Wanted share of the traffic, relative to the other models' weights, for example 60 and 40."
     )
     backend_ref: BackendRef = Field(description="Where the model answers; no two models share one.")
     price: Price | None = Field(None, description="What the model costs; needed by CostPerRequest only.")
@@ -110,8 +107,7 @@ UNIQUE_BACKENDS: Final = Cel(
     "(has(a.backendRef.__namespace__) ? a.backendRef.__namespace__ : '') == "
     "(has(b.backendRef.__namespace__) ? b.backendRef.__namespace__ : '') && (has(a.backendRef.port) ? "
     "a.backendRef.port : 0) == (has(b.backendRef.port) ? b.backendRef.port : 0)))",
-    "two models have the same backendRef, so their requests could not be told apart: give each a Service of "
-    "its own",
+    "two models have the same backendRef, so their requests could not be told apart: give each a Service of its own",
     ".models",
 )
 SOME_WEIGHT: Final = Cel(
@@ -121,8 +117,7 @@ SOME_WEIGHT: Final = Cel(
     ".models",
 )
 ONE_CURRENCY: Final = Cel(
-    "self.models.all(a, !has(a.price) || self.models.all(b, !has(b.price) || a.price.currency == "
-    "b.price.currency))",
+    "self.models.all(a, !has(a.price) || self.models.all(b, !has(b.price) || a.price.currency == b.price.currency))",
     "prices are in several currencies and could not be compared: give all of them in one, for example USD",
     ".models",
 )

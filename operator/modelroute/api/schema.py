@@ -55,9 +55,7 @@ class Cel:
             entry["fieldPath"] = self.field_path
         return entry
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         rendered = handler(schema)
         rendered["x-kubernetes-validations"] = [
             *rendered.get("x-kubernetes-validations", []),
@@ -75,9 +73,7 @@ class Extra:
 
     keywords: tuple[tuple[str, str | bool | tuple[str, ...]], ...]
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         rendered = handler(schema)
         for keyword, value in self.keywords:
             rendered[keyword] = list(value) if isinstance(value, tuple) else value
@@ -96,9 +92,7 @@ class Keep:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._cut, handler(source))
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(schema), "maxItems": self.first or self.last, "x-kubernetes-list-type": "atomic"}
 
     def _cut(self, entries: Any) -> Any:

@@ -88,8 +88,7 @@ def _names_a_model(field: str) -> Cel:
 
 
 _SOME_LARGE: Final = Cel(
-    "(has(self.rollout.reference) && has(self.rollout.initialModel)) || self.models.exists(m, m.tier == "
-    "'Large')",
+    "(has(self.rollout.reference) && has(self.rollout.initialModel)) || self.models.exists(m, m.tier == 'Large')",
     "no model has tier Large, so nothing says whom to compare with and where to start: give one model tier: "
     "Large, or set both rollout.reference and rollout.initialModel to a model's name",
     ".models",
@@ -104,8 +103,7 @@ _PROVABLE: Final = Cel(
 _ROOM_TO_PROVE: Final = Cel(
     "self.rollout.steps.all(s, s.require != 'ProvenSafe') || self.objectives.all(o, o.onBreach != "
     "'RollBack' || !has(o.maxRatio) || !o.maxRatio.matches(r'^1([.]0*)?$'))",
-    "a maxRatio of exactly 1 leaves no margin, so ProvenSafe could never be shown: use, for example, "
-    'maxRatio: "1.1"',
+    'a maxRatio of exactly 1 leaves no margin, so ProvenSafe could never be shown: use, for example, maxRatio: "1.1"',
     ".objectives",
 )
 _REFERENCE_WEIGHT: Final = (
@@ -155,8 +153,7 @@ class ModelRouteSpec(Wire):
     )
     matches: Annotated[list[PassedThrough], Field(max_length=64), LIST_ATOMIC] | None = Field(
         None,
-        description="Which requests the rule takes, as in HTTPRoute's spec.rules[].matches, whose schema "
-        "checks it.",
+        description="Which requests the rule takes, as in HTTPRoute's spec.rules[].matches, whose schema checks it.",
     )
     filters: Annotated[list[PassedThrough], Field(max_length=16), LIST_ATOMIC] | None = Field(
         None,
@@ -164,8 +161,7 @@ class ModelRouteSpec(Wire):
     )
     timeouts: Annotated[PassedThrough, Field(max_length=16)] | None = Field(
         None,
-        description="How long they may take, as in HTTPRoute's spec.rules[].timeouts, whose schema checks "
-        "it.",
+        description="How long they may take, as in HTTPRoute's spec.rules[].timeouts, whose schema checks it.",
     )
     models: Annotated[list[Model], Field(min_length=2, max_length=8), list_map("name")] = Field(
         description="The models that share the traffic, 2 to 8."

@@ -76,9 +76,7 @@ class LiveWeight(Wire):
     arm: Word = Field(description="Name of the arm: a model, or one version of a model.")
     model: Word | None = Field(None, description="Name of the model that the arm belongs to.")
     backend: Line | None = Field(None, description="Backend of the arm, as namespace/name:port or name:port.")
-    weight: int = Field(
-        description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000."
-    )
+    weight: int = Field(description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000.")
 
 
 class StableShare(Wire):
@@ -86,9 +84,7 @@ class StableShare(Wire):
 
     model: Word = Field(description="Name of the model.")
     backend_ref: BackendRef = Field(description="Where the model answered when the split became stable.")
-    weight: int = Field(
-        description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000."
-    )
+    weight: int = Field(description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000.")
 
 
 class FieldNotInForce(Wire):
@@ -122,9 +118,7 @@ class Evidence(Wire):
         None,
         description="How much worse the candidate could still be, given the evidence, for example 0.4pp.",
     )
-    bound: Line | None = Field(
-        None, description="What is allowed, for example at most 0.5pp above the reference."
-    )
+    bound: Line | None = Field(None, description="What is allowed, for example at most 0.5pp above the reference.")
     evidence: Word | None = Field(
         None,
         description="Weight of the evidence for harm and the weight that decides, for example 3.1 of 20.",
@@ -145,13 +139,10 @@ class ModelRouteStatus(Wire):
     )
     phase: Word | None = Field(
         None,
-        description="Pending, Stable, Progressing, AwaitingApproval, Paused, Holding, RollingBack or "
-        "RolledBack.",
+        description="Pending, Stable, Progressing, AwaitingApproval, Paused, Holding, RollingBack or RolledBack.",
     )
     message: Sentence | None = Field(None, description="What is going on and what comes next, in a sentence.")
-    step: Word | None = Field(
-        None, description="Step of the rollout and how many there are, for example 2/5."
-    )
+    step: Word | None = Field(None, description="Step of the rollout and how many there are, for example 2/5.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
         None, description="How far of the way from the stable to the wanted split is live, in percent."
     )
@@ -162,9 +153,7 @@ class ModelRouteStatus(Wire):
     stable: Annotated[list[StableShare], Keep(first=16)] | None = Field(
         None, description="Split that was last promoted, to which a rollback returns."
     )
-    verdict: Word | None = Field(
-        None, description="What the evidence shows so far over all objectives, in one word."
-    )
+    verdict: Word | None = Field(None, description="What the evidence shows so far over all objectives, in one word.")
     rollout: Word | None = Field(None, description="Name of the ModelRollout that is current, or was last.")
     attempt: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Number of the current or last attempt at moving the split."
@@ -174,8 +163,7 @@ class ModelRouteStatus(Wire):
     )
     next_action: Line | None = Field(
         None,
-        description="Action that a person may take now, as the value of the annotation "
-        "modelroute.dev/action.",
+        description="Action that a person may take now, as the value of the annotation modelroute.dev/action.",
     )
     lacking: Annotated[list[Sentence], Keep(first=64)] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
@@ -183,9 +171,7 @@ class ModelRouteStatus(Wire):
     not_in_force: Annotated[list[FieldNotInForce], Keep(first=64)] | None = Field(
         None, description="Fields of the spec that this version does not act on."
     )
-    objectives: EvidenceList | None = Field(
-        None, description="What is known of every objective and candidate."
-    )
+    objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
     conditions: Conditions | None = Field(
         None, description="Accepted, Programmed, MetricsAvailable, Ready, Reconciling and Stalled."
     )

@@ -46,8 +46,7 @@ class Step(Wire):
     """One stop on the way from the live split to the wanted one; all its conditions must hold to leave it."""
 
     progress: Annotated[int, Field(ge=1, le=100)] = Field(
-        description="How far of the way from the live to the wanted split, in percent; rises from step to "
-        "step to 100."
+        description="How far of the way from the live to the wanted split, in percent; rises from step to step to 100."
     )
     min_duration: Duration = Field(
         "10m", description="How long the step lasts at least once it is live, for example 10m."
@@ -86,8 +85,7 @@ class Rollout(Wire):
 
     reference: LabelName | None = Field(
         None,
-        description="Name of the model that candidates are compared with; the first Large model where it is "
-        "not set.",
+        description="Name of the model that candidates are compared with; the first Large model where it is not set.",
     )
     initial_model: LabelName | None = Field(
         None,
@@ -153,6 +151,4 @@ class Metrics(Wire):
         MetricsSource.TRAEFIK,
         description="Whose request counters are read: Traefik, EnvoyGateway, Istio or Custom.",
     )
-    prometheus: LabelName = Field(
-        "default", description="Name of a Prometheus server in the operator's configuration."
-    )
+    prometheus: LabelName = Field("default", description="Name of a Prometheus server in the operator's configuration.")

@@ -70,6 +70,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     objectives = _objectives_in_force(route, record, begun[-1] if begun else None)
     query = _query(route, plan, record, gateway, terms, objectives, now)
     look = await _look(ports, server, query, terms, now)
+    if look.readings:
+        plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(
         name=name,
         plan=plan,

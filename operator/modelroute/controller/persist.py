@@ -45,7 +45,10 @@ async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:
         if left["metadata"]["name"] == record.attempt.name:
             # Created, and then the operator died before the first status: no weight has risen, so it never began.
             await ports.model_rollouts.delete(namespace, record.attempt.name, uid=left["metadata"]["uid"])
-    spec = spec_of(record.attempt, route.spec, route=route.metadata.name, namespace=namespace)
+    plan = seen.observation.plan
+    boundaries = plan.boundaries if plan is not None else {}
+    name = route.metadata.name
+    spec = spec_of(record.attempt, route.spec, route=name, namespace=namespace, boundaries=boundaries)
     body: Json = {
         **identity(ModelRollout),
         "metadata": {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from modelroute.analysis.design import Comparison, Design
@@ -40,7 +41,14 @@ def backend_text(backend: Backend, namespace: str) -> str:
     return f"{where}{backend.name}" + (f":{backend.port}" if backend.port is not None else "")
 
 
-def spec_of(attempt: Attempt, spec: ModelRouteSpec, *, route: str, namespace: str) -> wire.ModelRolloutSpec:
+def spec_of(
+    attempt: Attempt,
+    spec: ModelRouteSpec,
+    *,
+    route: str,
+    namespace: str,
+    boundaries: Mapping[str, tuple[float, ...]],
+) -> wire.ModelRolloutSpec:
     """What is frozen of `attempt`; objectives and steps in the words of the ModelRoute's spec."""
     tiers = {model.name: model.tier for model in spec.models}
     return wire.ModelRolloutSpec(
@@ -64,6 +72,9 @@ def spec_of(attempt: Attempt, spec: ModelRouteSpec, *, route: str, namespace: st
             wire.Comparison(candidate=each.candidate, reference=each.reference) for each in attempt.design.comparisons
         ],
         objectives=spec.objectives,
+        boundaries=[
+            wire.HistogramBoundaries(objective=name, seconds=list(seconds)) for name, seconds in boundaries.items()
+        ],
         steps=spec.rollout.steps,
         false_rollback_rate=spec.rollout.false_rollback_rate,
         false_safe_rate=spec.rollout.false_safe_rate,
@@ -79,6 +90,7 @@ def spec_of(attempt: Attempt, spec: ModelRouteSpec, *, route: str, namespace: st
 def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Attempt:
     stable = {share.arm: share.weight for share in spec.from_}
     wanted = {share.arm: share.weight for share in spec.to}
+    boundaries = {each.objective: len(each.seconds) for each in spec.boundaries}
     arms = tuple(
         Arm(
             arm.name,
@@ -96,7 +108,10 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
         arms=arms,
         steps=tuple(step_of(step) for step in spec.steps),
         design=Design(
-            objectives=tuple(objective_of(objective) for objective in spec.objectives),
+            objectives=tuple(
+                replace(objective_of(objective), boundaries=boundaries.get(objective.name, 1))
+                for objective in spec.objectives
+            ),
             comparisons=tuple(Comparison(each.candidate, each.reference) for each in spec.comparisons),
             alpha=parse_percent(spec.false_rollback_rate),
             beta=parse_percent(spec.false_safe_rate),

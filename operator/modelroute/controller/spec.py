@@ -21,7 +21,11 @@ from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend, Share, normalised
 
-METRICS_IN_FORCE = {Metric.ERROR_RATE: reading.Metric.ERROR_RATE}
+METRICS_IN_FORCE = {
+    Metric.ERROR_RATE: reading.Metric.ERROR_RATE,
+    Metric.LATENCY_ABOVE: reading.Metric.LATENCY_ABOVE,
+    Metric.SAFETY_VIOLATION_RATE: reading.Metric.SAFETY_VIOLATION_RATE,
+}
 
 
 def backend_of(ref: BackendRef, namespace: str) -> Backend:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from modelroute.rollout.evidence import Unknown, WindowReading
 
-__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "Reading", "RouteQuery", "Unknown", "WindowReading"]
+__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "RouteQuery", "Unknown", "WindowReading"]
 
 
 class Metric(StrEnum):
@@ -63,14 +62,3 @@ class RouteQuery:
     until: float
     window_s: float
     gateways: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reading(WindowReading):
-    """A window as the sampler reads it, with what the status says of its histograms.
-
-    `boundaries` are those (seconds) behind `Outcomes.compared` of each LatencyAbove objective that could be
-    counted: the first one stands for the threshold, and the status names it where it is another number.
-    """
-
-    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -25,7 +25,7 @@ from modelroute.metrics import ledger
 from modelroute.metrics.judge import Judge
 from modelroute.metrics.ledger import Series, window_end_for
 from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning
-from modelroute.metrics.reading import Reading, RouteQuery, WindowReading
+from modelroute.metrics.reading import RouteQuery, WindowReading
 from modelroute.metrics.selectors import Question, joined, merged, re2_quote, selector
 from modelroute.metrics.sources import PROCESS_START, Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
@@ -183,7 +183,7 @@ class Sampler:
         return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
 
 
-_Answer = tuple[Reading, ...] | Unavailable
+_Answer = tuple[WindowReading, ...] | Unavailable
 _Found = Mapping[Question, tuple[Series, ...] | Unavailable]
 _Routes = Mapping[str, set[tuple[str, str]]]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting, judge, ledger
-from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, Reading, RouteQuery, Unknown
+from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally
 from modelroute.rollout.reasons import Reason
 
@@ -42,7 +42,7 @@ class Reader:
             reach += judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         return reach
 
-    def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Reading:
+    def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)
         if tally.problem:
             return unknown_window(start, end, tally.problem)
@@ -65,7 +65,7 @@ class Reader:
                     outcomes[objective.name, arm] = outcome
                 else:
                     unknown.append(Unknown(outcome.reason, outcome.message, objective.name, arm))
-        return Reading(
+        return WindowReading(
             start=start,
             end=end,
             outcomes=outcomes,
@@ -110,9 +110,9 @@ class Reader:
         return {arm.name: one(arm) for arm in arms}
 
 
-def unknown_window(start: float, end: float, problem: ledger.Problem) -> Reading:
+def unknown_window(start: float, end: float, problem: ledger.Problem) -> WindowReading:
     """A window of which nothing is known."""
-    return Reading(start, end, {}, {}, (Unknown(problem.reason, problem.message),))
+    return WindowReading(start, end, {}, {}, (Unknown(problem.reason, problem.message),))
 
 
 def _wants_judge(query: RouteQuery) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelroute.analysis.design import Outcomes
 from modelroute.rollout.reasons import Reason
@@ -25,6 +25,7 @@ class WindowReading:
 
     `outcomes` by (objective, arm). `completions` is each arm's answered requests at the gateway; an arm absent from it
     is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured.
+    `boundaries` are those (seconds) behind `Outcomes.compared` of each latency objective that could be counted.
     """
 
     start: float
@@ -33,3 +34,4 @@ class WindowReading:
     completions: Mapping[str, float]
     unknown: tuple[Unknown, ...]
     slowest_p99_s: float | None = None
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)

@@ -165,10 +165,8 @@ def _metrics_lack(seen: Observation) -> Problem | None:
         return Problem(seen.look.problem.reason, seen.look.problem.message)
     if not seen.look.readings:
         return Problem(Reason.NO_DATA, "the metrics were not read yet")
-    last = seen.look.readings[-1]
-    for unknown in last.unknown:
-        if unknown.objective is None:
-            return Problem(unknown.reason, unknown.message)
+    for unknown in seen.look.readings[-1].unknown:
+        return Problem(unknown.reason, unknown.message)
     return None
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from modelroute.analysis.design import Objective
 from modelroute.rollout.attempt import Step
@@ -13,7 +14,10 @@ from modelroute.rollout.split import TOTAL, Share, Split
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`split` is the wanted one, of every model in the spec's order. `reference` and `initial` are model names."""
+    """`split` is the wanted one, of every model in the spec's order. `reference` and `initial` are model names.
+
+    `boundaries` (seconds, by objective): where the gateway's histogram can be read for latency, once that is known.
+    """
 
     split: Split
     reference: str
@@ -24,6 +28,7 @@ class Plan:
     beta: float
     revision: str
     paused: bool = False
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def first_split(self) -> Split:
@@ -31,6 +36,14 @@ class Plan:
         return tuple(
             Share(share.model, share.backend, TOTAL if share.model == self.initial else 0) for share in self.split
         )
+
+    def with_boundaries(self, boundaries: Mapping[str, tuple[float, ...]]) -> Plan:
+        """The plan with what was found out about the histograms; the revision stays: it is about what was asked."""
+        objectives = tuple(
+            replace(each, boundaries=len(boundaries[each.name])) if boundaries.get(each.name) else each
+            for each in self.objectives
+        )
+        return replace(self, objectives=objectives, boundaries=dict(boundaries))
 
 
 _REVISION_FIELDS = "v1"

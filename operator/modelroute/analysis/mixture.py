@@ -9,6 +9,7 @@ Source: Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences* 
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -16,9 +17,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+
+class Direction(StrEnum):
+    """What a process gathers evidence for: that the candidate is worse than allowed, or that it is not."""
+
+    HARM = "harm"
+    SAFE = "safe"
+
+
 POINTS: Final = 16
 ALTERNATIVES: Final[Floats] = np.exp(np.linspace(math.log(1.25), math.log(100.0), POINTS))
 """Odds ratios ψ > 1, evenly spaced in their logarithm. Shape (16,)."""
+
+SAFE_ALTERNATIVES: Final[Floats] = 1 / ALTERNATIVES
+"""The same grid turned round: odds ratios ψ < 1. Shape (16,)."""
 
 _RAW = np.exp(-0.35 * np.arange(POINTS))
 PRIOR: Final[Floats] = _RAW / _RAW.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
@@ -27,8 +28,17 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
     status = status_of(seen, decision, now=now)
     if status != before:
         body = {**seen.raw, "status": status.to_wire()}
-        await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
-    for place, said in enumerate((*decision.announcements, *_changes(before, decision))):
+        try:
+            await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
+        except ModelRouteError:
+            # What was decided is written down and done, and is not decided again: its events are now or never.
+            await _tell(ports, seen, decision.announcements, now)
+            raise
+    await _tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now)
+
+
+async def _tell(ports: Ports, seen: Seen, announcements: Iterable[Announcement], now: float) -> None:
+    for place, said in enumerate(announcements):
         try:
             # A microsecond apart, so that whoever sorts them by time keeps their order.
             await ports.events.announce(seen.raw, said, now=now + place * 1e-6)

@@ -62,6 +62,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     )
     rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
     begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
+    # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
+    left = [each for each in listed if not _owned_by(each, uid)]
     gaps, plan = gaps_in(spec), plan_of(spec, namespace)
     problems = problems_of(gaps) + await _backend_problems(ports, route)
     record, unreadable = _record_of(begun[-1], namespace) if begun else (None, ())
@@ -77,7 +79,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         plan=plan,
         problems=unreadable + problems,
         record=record,
-        attempts=max([_attempt_number(each) for each in begun] + [route.status.attempt or 0]),
+        attempts=max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0]),
         noted=_noted(route, namespace),
         gateway=gateway,
         look=look,

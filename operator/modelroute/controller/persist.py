@@ -9,7 +9,7 @@ from modelroute.cluster.client import Json
 from modelroute.controller.evidence import evidence_of
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
-from modelroute.controller.records import spec_of, status_of
+from modelroute.controller.records import spec_of, status_of, updated
 from modelroute.gateway.render import LABEL_ROUTE, owner_reference
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Decision
@@ -30,7 +30,7 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
         "objectives": evidence_of(decision.record, seen.objectives),
     }
     namespace = seen.route.metadata.namespace
-    status = status_of(decision.record, before, namespace=namespace).model_copy(update=told).to_wire()
+    status = updated(status_of(decision.record, before, namespace=namespace), told).to_wire()
     if status == before.to_wire():
         return
     body = {**rollout, "status": status}

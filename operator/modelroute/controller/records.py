@@ -128,8 +128,9 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
     verdict = progress.verdict
     weights = weights_of(record)
     back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED}
-    return before.model_copy(
-        update={
+    return updated(
+        before,
+        {
             "observed_generation": 1,
             "phase": progress.stage.value,
             "step_index": progress.step,
@@ -166,8 +167,13 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
                 for each in progress.unknown
             ],
             "engine_state": encode(progress.engine),
-        }
+        },
     )
+
+
+def updated(status: ModelRolloutStatus, fields: Mapping[str, object]) -> ModelRolloutStatus:
+    """`status` with `fields`, checked and cut to what the API server takes: `model_copy` would do neither."""
+    return ModelRolloutStatus.model_validate({**dict(status), **fields})
 
 
 def _decision_of(verdict: Verdict) -> WireDecision:

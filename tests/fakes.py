@@ -1,0 +1,349 @@
+"""In-memory stand-ins for what a tick speaks to: an API server of a few kinds, a gateway, a Prometheus and a clock.
+
+They have what a tick depends on: resourceVersions, generations that only a changed spec moves, UIDs, and a journal of
+every write. `World.faults` decides before and after each write whether it fails, and how.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelroute.analysis.design import Outcomes
+from modelroute.api.rollout_status import ModelRolloutStatus
+from modelroute.api.status import ModelRouteStatus
+from modelroute.cluster.client import Json
+from modelroute.controller.ports import Ports
+from modelroute.controller.settings import AnalysisSettings, PrometheusSettings, Settings
+from modelroute.controller.tick import Ticker
+from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.gateway.routes import Routes
+from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.decision import Announcement
+from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.split import Backend
+
+NAMESPACE, NAME = "chat", "support"
+T0 = 1_767_355_200.0
+WINDOW_S = 5.0
+STEP: Json = {"minDuration": "5s", "minRequests": 30}
+
+
+class Crash(Exception):
+    """The operator dies here; nothing of ours may catch it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write that reached (or would have reached) the API server."""
+
+    kind: str
+    verb: str
+    name: str
+    body: Json
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.kind}"
+
+
+Fault = Callable[[Write], Exception | None]
+
+
+def nothing_fails(_write: Write) -> Exception | None:
+    return None
+
+
+@dataclass(slots=True)
+class Faults:
+    """`before` a write keeps it from happening; `after` it has happened, and only the answer is lost."""
+
+    before: Fault = nothing_fails
+    after: Fault = nothing_fails
+
+
+class Kind:
+    """Objects of one kind, as `cluster.store.KindStore` has them."""
+
+    def __init__(self, world: World, kind: str) -> None:
+        self._world, self._kind = world, kind
+
+    async def get(self, namespace: str, name: str) -> Json | None:
+        self._world.read(self._kind)
+        return copy.deepcopy(self._world.objects.get((self._kind, namespace, name)))
+
+    async def list(self, namespace: str, *, labels: str) -> list[Json]:
+        self._world.read(self._kind)
+        key, _, value = labels.partition("=")
+        return [
+            copy.deepcopy(each)
+            for (kind, where, _), each in self._world.objects.items()
+            if (kind, where) == (self._kind, namespace) and (each["metadata"].get("labels") or {}).get(key) == value
+        ]
+
+    async def create(self, namespace: str, body: Json) -> Json:
+        name = body["metadata"]["name"]
+
+        def do() -> Json:
+            if (self._kind, namespace, name) in self._world.objects:
+                raise Conflict(f"{self._kind} {name} already exists")
+            # Like any kind with a status subresource: what is created has none.
+            return self._world.store(self._kind, {**body, "status": {}})
+
+        return self._world.write(Write(self._kind, "create", name, body), do)
+
+    async def apply(self, namespace: str, name: str, body: Json) -> Json:
+        def do() -> Json:
+            before = self._world.objects.get((self._kind, namespace, name), {})
+            self._check_version(before, body)
+            return self._world.store(self._kind, {**body, "status": before.get("status", {})})
+
+        return self._world.write(Write(self._kind, "apply", name, body), do)
+
+    async def replace_status(self, namespace: str, name: str, body: Json) -> Json:
+        def do() -> Json:
+            before = self._world.objects.get((self._kind, namespace, name))
+            if before is None:
+                raise Unavailable("404")
+            self._check_version(before, body)
+            _check_schema(self._kind, body["status"])
+            return self._world.store(self._kind, {**before, "status": body["status"]})
+
+        return self._world.write(Write(self._kind, "status", name, body), do)
+
+    async def delete(self, namespace: str, name: str, *, uid: str) -> None:
+        def do() -> Json:
+            found = self._world.objects.get((self._kind, namespace, name))
+            if found is not None and found["metadata"]["uid"] != uid:
+                raise Conflict("the UID is another one")
+            self._world.objects.pop((self._kind, namespace, name), None)
+            return {}
+
+        self._world.write(Write(self._kind, "delete", name, {}), do)
+
+    @staticmethod
+    def _check_version(before: Json, body: Json) -> None:
+        version = body["metadata"].get("resourceVersion")
+        if version is not None and version != before.get("metadata", {}).get("resourceVersion"):
+            raise Conflict("the object has been modified")
+
+
+def _check_schema(kind: str, status: Json) -> None:
+    """Refuse what the API server would refuse: texts and lists that are too long, which our types cut."""
+    of = ModelRouteStatus if kind == "modelroutes" else ModelRolloutStatus
+    if of.model_validate(status).to_wire() != status:
+        raise Invalid("422: Too long: may not be more than what the schema says")
+
+
+class Backends:
+    """Every Service is there and ready, unless `answer` says otherwise."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Backend, str], Problem | None] = lambda _backend, _field: None
+
+    async def problem_with(self, backend: Backend, *, field: str) -> Problem | None:
+        return self.answer(backend, field)
+
+
+class Events:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def announce(self, about: Json, said: Announcement, *, now: float) -> None:
+        def do() -> Json:
+            self._world.events.append(said)
+            return {}
+
+        self._world.write(Write("events", "create", said.reason.value, {"message": said.message}), do)
+
+
+class Prometheus:
+    """Counts for every window: each arm that the route gives traffic gets its share of `World.requests`."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        if self._world.prometheus_problem is not None:
+            raise self._world.prometheus_problem
+        return tuple(self._windows(query))
+
+    def _windows(self, query: RouteQuery) -> Iterator[WindowReading]:
+        weights = self._world.weights()
+        count = round((query.until - query.since) / query.window_s)
+        for index in range(count):
+            start = query.since + index * query.window_s
+            outcomes, completions = {}, {}
+            for arm in query.arms:
+                total = float(round(self._world.requests * weights.get(arm.service, 0) / 10_000))
+                bad = float(round(total * self._world.bad_share.get(arm.service, 0.0)))
+                completions[arm.name] = total
+                for objective in query.objectives:
+                    outcomes[objective.name, arm.name] = Outcomes(total, (bad,), bad)
+            yield WindowReading(start, start + query.window_s, outcomes, completions, ())
+
+
+@dataclass(slots=True)
+class World:
+    """Everything outside of the operator. The gateway takes a route at once unless `gateway_takes` is False."""
+
+    now: float = T0
+    requests: float = 600.0
+    bad_share: dict[str, float] = field(default_factory=dict)
+    gateway_takes: bool = True
+    prometheus_problem: Exception | None = None
+    read_problem: Callable[[str], Exception | None] = lambda _kind: None
+    faults: Faults = field(default_factory=Faults)
+    objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)
+    journal: list[Write] = field(default_factory=list)
+    events: list[Announcement] = field(default_factory=list)
+    backends: Backends = field(default_factory=Backends)
+    _version: int = 0
+
+    # What the operator does.
+
+    def ticker(self) -> Ticker:
+        """A fresh operator: it remembers nothing."""
+        settings = Settings(
+            prometheus={"default": PrometheusSettings.model_validate({"url": "http://p", "scrapeInterval": "1s"})},
+            analysis=AnalysisSettings.model_validate({"window": f"{WINDOW_S:.0f}s", "settleMin": "5s"}),
+        )
+        return Ticker(
+            Ports(
+                model_routes=Kind(self, "modelroutes"),
+                model_rollouts=Kind(self, "modelrollouts"),
+                routes=Routes(Kind(self, "httproutes")),
+                backends=self.backends,
+                events=Events(self),
+                readers={"default": Prometheus(self)},
+                settings=settings,
+            ),
+            lambda: self.now,
+        )
+
+    def read(self, kind: str) -> None:
+        problem = self.read_problem(kind)
+        if problem is not None:
+            raise problem
+
+    def write(self, write: Write, do: Callable[[], Json]) -> Json:
+        if (problem := self.faults.before(write)) is not None:
+            raise problem
+        answer = copy.deepcopy(do())
+        self.journal.append(write)
+        if (problem := self.faults.after(write)) is not None:
+            raise problem
+        return answer
+
+    def store(self, kind: str, body: Json) -> Json:
+        """Keep an object as the API server would, with a new resourceVersion and, for a new spec, generation."""
+        stored = copy.deepcopy(body)
+        metadata = stored["metadata"]
+        key = kind, metadata.setdefault("namespace", NAMESPACE), metadata["name"]
+        before = self.objects.get(key)
+        self._version += 1
+        same = before is not None and before.get("spec") == stored.get("spec")
+        generation = 0 if before is None else before["metadata"]["generation"]
+        metadata["uid"] = before["metadata"]["uid"] if before else f"uid-{self._version}"
+        metadata["generation"] = generation if same else generation + 1
+        metadata["resourceVersion"] = str(self._version)
+        if kind == "httproutes" and self.gateway_takes:
+            stored["status"] = {"parents": self._taken(stored)}
+        self.objects[key] = stored
+        return stored
+
+    @staticmethod
+    def _taken(route: Json) -> list[Json]:
+        generation = route["metadata"]["generation"]
+        conditions = [
+            {"type": kind, "status": "True", "reason": kind, "message": "", "observedGeneration": generation}
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        parents = route["spec"].get("parentRefs") or []
+        return [{"parentRef": ref, "controllerName": "example.com/gw", "conditions": conditions} for ref in parents]
+
+    # What a person does and sees.
+
+    def apply(self, *, large: int = 60, small: int = 40, small_service: str = "small-v1", **spec: Any) -> None:
+        """`kubectl apply` of a ModelRoute with two models."""
+        body = manifest(large=large, small=small, small_service=small_service, **spec)
+        before = self.objects.get(("modelroutes", NAMESPACE, NAME), {})
+        self.store("modelroutes", {**body, "status": before.get("status", {})})
+
+    def delete(self) -> None:
+        """The ModelRoute, and by its owner references all that it owns."""
+        self.objects.clear()
+
+    def get(self, kind: str, name: str = NAME) -> Json:
+        return self.objects.get((kind, NAMESPACE, name), {})
+
+    @property
+    def status(self) -> Json:
+        status: Json = self.get("modelroutes").get("status") or {}
+        return status
+
+    def rollouts(self) -> list[Json]:
+        found = [each for (kind, _, _), each in self.objects.items() if kind == "modelrollouts"]
+        return sorted(found, key=lambda each: int(each["spec"]["attempt"]))
+
+    def weights(self) -> dict[str, int]:
+        """The weights that the HTTPRoute carries, by Service."""
+        rules = self.get("httproutes").get("spec", {}).get("rules") or [{}]
+        return {ref["name"]: ref["weight"] for ref in rules[0].get("backendRefs") or []}
+
+    def splits(self) -> list[Mapping[str, int]]:
+        """Every split that was ordered, in order, without repetitions."""
+        found: list[Mapping[str, int]] = []
+        for write in self.journal:
+            if str(write) != "apply httproutes":
+                continue
+            refs = write.body["spec"]["rules"][0]["backendRefs"]
+            split = {ref["name"]: ref["weight"] for ref in refs if ref["weight"]}
+            if not found or found[-1] != split:
+                found.append(split)
+        return found
+
+
+def manifest(*, large: int, small: int, small_service: str = "small-v1", **spec: Any) -> Json:
+    """A ModelRoute of two models, with two steps of seconds."""
+    return {
+        "apiVersion": "modelroute.dev/v1alpha1",
+        "kind": "ModelRoute",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {
+            "parentRefs": [{"name": "inference"}],
+            "models": [
+                {"name": "large", "tier": "Large", "weight": large, "backendRef": {"name": "large-v1", "port": 8000}},
+                {
+                    "name": "small",
+                    "tier": "Small",
+                    "weight": small,
+                    "backendRef": {"name": small_service, "port": 8000},
+                },
+            ],
+            "objectives": [{"name": "errors", "metric": "ErrorRate", "maxIncrease": "0.5pp"}],
+            "rollout": {"steps": [{**STEP, "progress": 50}, {**STEP, "progress": 100}]},
+            **spec,
+        },
+    }
+
+
+async def run_until(world: World, ticker: Ticker, holds: Callable[[Json], bool], *, within_s: float = 600.0) -> None:
+    """Tick as often as the ticks themselves ask for, until the status `holds`."""
+    end = world.now + within_s
+    while world.now < end:
+        delay = await ticker.tick(NAMESPACE, NAME)
+        if holds(world.status):
+            return
+        assert delay is not None, "the ModelRoute is gone"
+        assert math.isfinite(delay)
+        assert delay > 0
+        world.now += delay
+    raise AssertionError(f"never; last: {world.status.get('phase')}: {world.status.get('message')}")
+
+
+def in_phase(phase: str, *, attempt: int | None = None) -> Callable[[Json], bool]:
+    return lambda status: status.get("phase") == phase and attempt in (None, status.get("attempt"))

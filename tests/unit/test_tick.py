@@ -1,0 +1,421 @@
+"""One tick after another on a world in memory: the order of writes, crashes between any two of them, and failures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Fault, Faults, World, Write, in_phase, run_until
+
+from modelroute.controller.tick import Ticker
+from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Backend
+
+ROUTE, ROLLOUT, STATUS = "apply httproutes", "status modelrollouts", "status modelroutes"
+BACK = {"large-v1": 10_000}
+
+
+async def stable(world: World | None = None) -> tuple[World, Ticker]:
+    """A world at rest with all traffic on large."""
+    world = world or World()
+    world.apply(large=100, small=0)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    return world, ticker
+
+
+async def progressing() -> tuple[World, Ticker]:
+    """A world in the first step of a rollout, live and settled, with minutes to go."""
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{"progress": 50, "minDuration": "3m"}, {**STEP, "progress": 100}]})
+    await run_until(world, ticker, lambda status: bool((status.get("objectives") or [{}])[0].get("candidateRequests")))
+    return world, ticker
+
+
+def failing(error: Exception, *kinds: str) -> Fault:
+    """`error` for every write but those to the route; only for `kinds` of writes where some are given."""
+    return lambda write: error if str(write) != ROUTE and (not kinds or str(write) in kinds) else None
+
+
+def crash_at(number: int) -> Fault:
+    """Crash at the write of that number, from 0, and at no later one."""
+    counted = itertools.count()
+    return lambda _write: Crash() if next(counted) == number else None
+
+
+# The order.
+
+
+async def test_a_step_is_written_down_before_the_route_and_told_after_it() -> None:
+    world, ticker = await stable()
+    world.apply()
+    since = len(world.journal)
+
+    await ticker.tick(NAMESPACE, NAME)
+
+    writes = [str(write) for write in world.journal[since:]]
+    assert writes == ["create modelrollouts", ROLLOUT, ROUTE, STATUS, "create events", "create events"]
+
+
+async def test_weights_rise_only_to_what_is_written_down() -> None:
+    world, ticker = await stable()
+    written: dict[str, int] = {}
+
+    def check(write: Write) -> None:
+        if str(write) == ROLLOUT:
+            shares = write.body["status"]["liveWeights"]
+            written.update({share["backend"].split(":")[0]: share["weight"] for share in shares})
+        if str(write) == ROUTE and written:
+            refs = write.body["spec"]["rules"][0]["backendRefs"]
+            assert {ref["name"]: ref["weight"] for ref in refs} == written
+
+    world.faults = Faults(before=check)
+    world.apply()
+
+    await run_until(world, ticker, in_phase("Stable", attempt=1))
+
+    assert world.splits() == [BACK, {"large-v1": 8_000, "small-v1": 2_000}, {"large-v1": 6_000, "small-v1": 4_000}]
+
+
+# Crashes.
+
+
+async def promotion(world: World, ticker: Callable[[], Ticker]) -> None:
+    await until_done(world, ticker, in_phase("Stable", attempt=1))
+
+
+async def rollback(world: World, ticker: Callable[[], Ticker]) -> None:
+    world.bad_share = {"small-v1": 0.3}
+    await until_done(world, ticker, in_phase("RolledBack", attempt=1))
+
+
+async def until_done(world: World, ticker: Callable[[], Ticker], done: Callable[[Any], bool]) -> None:
+    """Run, and after a crash run on with a fresh operator, as Kubernetes would."""
+    while True:
+        try:
+            await run_until(world, ticker(), done)
+            return
+        except Crash:
+            world.now += 0.5
+
+
+async def run_with(scenario: Callable[[World, Callable[[], Ticker]], Any], faults: Faults) -> World:
+    world, _ = await stable()
+    world.apply()
+    world.faults = faults
+    await scenario(world, world.ticker)
+    return world
+
+
+@pytest.mark.parametrize("scenario", [promotion, rollback])
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_crash_at_any_write_repeats_and_skips_nothing(
+    scenario: Callable[[World, Callable[[], Ticker]], Any], moment: str
+) -> None:
+    undisturbed = await run_with(scenario, Faults())
+    writes = len(undisturbed.journal)
+    assert writes > 20
+
+    for number in range(writes):
+        world = await run_with(scenario, Faults(**{moment: crash_at(number)}))
+
+        context = f"crashed {moment} write {number}"
+        assert world.splits() == undisturbed.splits(), context
+        (rollout,) = world.rollouts()
+        (expected,) = undisturbed.rollouts()
+        assert rollout["status"]["phase"] == expected["status"]["phase"], context
+        assert rollout["status"].get("decision", {}).get("reason") == expected["status"].get("decision", {}).get(
+            "reason"
+        ), context
+        assert world.status["live"] == undisturbed.status["live"], context
+
+
+async def test_windows_that_passed_while_nobody_looked_are_counted_once_each() -> None:
+    world, _ = await progressing()
+    before = world.rollouts()[-1]["status"]
+    world.now += 10 * WINDOW_S
+
+    await world.ticker().tick(NAMESPACE, NAME)
+    await world.ticker().tick(NAMESPACE, NAME)
+
+    after = world.rollouts()[-1]["status"]
+    per_window = world.requests * 0.2
+    counted = (after["objectives"][0]["candidateRequests"] - before["objectives"][0]["candidateRequests"]) / per_window
+    assert counted == 10
+    assert after["startedAt"] == before["startedAt"]
+
+
+# What fails while a rollback is due.
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [(ROLLOUT,), (STATUS,), ("create events",), ()],
+    ids=["ModelRollout", "status", "events", "all but the route"],
+)
+@pytest.mark.parametrize("error", [Unavailable("500"), Conflict("409"), Invalid("422")], ids=str)
+async def test_no_failing_write_keeps_a_rollback_from_the_route(error: Exception, kinds: tuple[str, ...]) -> None:
+    world, ticker = await progressing()
+    world.bad_share = {"small-v1": 0.5}
+    world.faults = Faults(before=failing(error, *kinds))
+
+    for _ in range(10):
+        world.now += WINDOW_S
+        try:
+            await ticker.tick(NAMESPACE, NAME)
+        except (Unavailable, Conflict, Invalid):
+            continue
+    assert world.splits()[-1] == BACK
+
+    world.faults = Faults()
+    await run_until(world, world.ticker(), in_phase("RolledBack"))
+    (rollout,) = world.rollouts()
+    assert rollout["status"]["phase"] == "RolledBack"
+    assert world.splits()[-2:] == [{"large-v1": 8_000, "small-v1": 2_000}, BACK]
+
+
+async def test_a_rollback_does_not_wait_for_a_gateway_that_says_far_too_much() -> None:
+    world, ticker = await progressing()
+    world.gateway_takes = False
+    route = world.get("httproutes")
+    for condition in route["status"]["parents"][0]["conditions"]:
+        condition.update(status="False", message="no " * 10_000, observedGeneration=99)
+    world.apply(large=100, small=0)
+
+    for _ in range(5):
+        world.now += WINDOW_S
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert world.splits()[-1] == BACK
+    assert world.rollouts()[-1]["status"]["phase"] == "RollingBack"
+    assert len(world.rollouts()[-1]["status"]["message"]) <= 2048
+
+
+async def test_what_was_done_is_announced_even_where_the_status_cannot_be_written() -> None:
+    world, ticker = await progressing()
+    world.bad_share = {"small-v1": 0.5}
+    world.faults = Faults(before=failing(Conflict("409"), STATUS))
+    while world.splits()[-1] != BACK:
+        world.now += WINDOW_S
+        with pytest.raises(Conflict):
+            await ticker.tick(NAMESPACE, NAME)
+
+    world.faults = Faults()
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+    told = [said.reason for said in world.events]
+    assert [told.count(reason) for reason in (Reason.HARM_DETECTED, Reason.ROLLING_BACK, Reason.ROLLED_BACK)] == [1] * 3
+
+
+async def test_an_outage_of_prometheus_does_not_stop_a_rollback_that_was_decided() -> None:
+    world, _ = await progressing()
+    world.bad_share = {"small-v1": 0.5}
+    world.faults = Faults(before=lambda write: Crash() if world.rollouts()[-1]["status"]["phase"] != "Progressing"
+                          and str(write) == ROUTE else None)  # fmt: skip
+    with pytest.raises(Crash):
+        await run_until(world, world.ticker(), in_phase("RolledBack"))
+    world.faults, world.prometheus_problem = Faults(), Unavailable("no answer")
+
+    await world.ticker().tick(NAMESPACE, NAME)
+
+    assert world.splits()[-1] == BACK
+
+
+# What is read and cannot be used.
+
+
+async def test_a_deleted_modelroute_is_let_go() -> None:
+    world, ticker = await stable()
+    world.delete()
+    since = len(world.journal)
+
+    assert await ticker.tick(NAMESPACE, NAME) is None
+    assert world.journal[since:] == []
+
+
+async def test_a_modelroute_that_is_being_deleted_is_left_alone() -> None:
+    world, ticker = await stable()
+    world.get("modelroutes")["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
+    world.apply(large=0, small=100)
+    world.get("modelroutes")["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
+    since = len(world.journal)
+
+    assert await ticker.tick(NAMESPACE, NAME) is None
+    assert world.journal[since:] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("phase", "Dancing"),
+        ("engineState", "{}"),
+        ("engineState", "not JSON"),
+        ("stepIndex", 7),
+        ("startedAt", "yesterday"),
+        ("unknown", [{"reason": "OfALaterVersion", "message": "m"}]),
+    ],
+)
+async def test_a_record_that_cannot_be_read_moves_no_traffic_and_says_what_to_do(field: str, value: object) -> None:
+    world, ticker = await progressing()
+    world.rollouts()[-1]["status"][field] = value
+    since = len(world.journal)
+
+    for _ in range(3):
+        world.now += WINDOW_S
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert {str(write) for write in world.journal[since:]} <= {STATUS, "create events"}
+    assert world.weights() == {"large-v1": 8_000, "small-v1": 2_000}
+    assert world.status["phase"] == "Holding"
+    assert "ModelRollout support-1 cannot be read" in world.status["message"]
+    assert "delete it to start over from the stable split" in world.status["message"]
+    assert [said.reason for said in world.events].count(Reason.RECORD_UNREADABLE) == 1
+
+
+async def test_a_deleted_record_starts_over_from_the_stable_split_with_a_number_of_its_own() -> None:
+    world, ticker = await progressing()
+    world.objects.pop(("modelrollouts", NAMESPACE, "support-1"))
+
+    await run_until(world, ticker, in_phase("Stable", attempt=2))
+
+    assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-2"]
+    step = {"large-v1": 8_000, "small-v1": 2_000}
+    assert world.splits() == [BACK, step, BACK, step, {"large-v1": 6_000, "small-v1": 4_000}]
+
+
+async def test_records_that_a_modelroute_of_the_same_name_left_behind_are_not_in_the_way() -> None:
+    world, _ = await progressing()
+    left = world.get("modelrollouts", "support-1")
+    world.delete()
+    # kubectl delete --cascade=orphan: nobody owns it any more.
+    world.store("modelrollouts", {**left, "metadata": {**left["metadata"], "ownerReferences": []}})
+    world, ticker = await stable(world)
+    world.apply()
+
+    await run_until(world, ticker, in_phase("Stable", attempt=2))
+
+    assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-1", "support-2"]
+
+
+def answers(problem: Problem | Exception) -> Callable[[Backend, str], Problem | None]:
+    def answer(backend: Backend, field: str) -> Problem | None:
+        if backend.name != "small-v1":
+            return None
+        if isinstance(problem, Exception):
+            raise problem
+        return problem
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason", "says"),
+    [
+        (Problem(Reason.BACKEND_NOT_FOUND, "no such Service"), "BackendNotFound", "no such Service"),
+        (
+            Unavailable("GET services: 403: forbidden"),
+            "BackendUnknown",
+            "spec.models[1].backendRef could not be checked: GET services: 403: forbidden",
+        ),
+    ],
+)
+async def test_a_backend_that_cannot_be_checked_holds_and_does_not_crash(
+    problem: Problem | Exception, reason: str, says: str
+) -> None:
+    world, ticker = await progressing()
+    world.backends.answer = answers(problem)
+
+    for _ in range(20):
+        world.now += WINDOW_S
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert (world.status["phase"], world.weights()["small-v1"]) == ("Holding", 2_000)
+    assert says in world.status["message"]
+    accepted = next(each for each in world.status["conditions"] if each["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", reason)
+
+    world.bad_share = {"small-v1": 0.5}
+    world.now += 2 * WINDOW_S
+    await ticker.tick(NAMESPACE, NAME)
+    assert world.splits()[-1] == BACK, "harm rolls back all the same"
+
+
+@pytest.mark.parametrize("kind", ["modelroutes", "modelrollouts", "httproutes"])
+async def test_a_read_that_fails_writes_nothing(kind: str) -> None:
+    world, ticker = await progressing()
+    since = len(world.journal)
+    world.read_problem = lambda read: Unavailable("500") if read == kind else None
+
+    with pytest.raises(Unavailable):
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert world.journal[since:] == []
+
+
+# What is told, and what is kept.
+
+
+async def test_a_steady_state_is_one_event_and_no_writes() -> None:
+    world, ticker = await progressing()
+    world.prometheus_problem = Unavailable("connection refused")
+    since = len(world.events)
+    for _ in range(50):
+        world.now += WINDOW_S
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert world.status["phase"] == "Holding"
+    (said,) = world.events[since:]
+    assert (said.reason, said.warning) == (Reason.PROMETHEUS_UNAVAILABLE, True)
+    assert "Prometheus default: connection refused" in said.message
+
+
+async def test_a_route_at_rest_is_read_and_not_written() -> None:
+    world, ticker = await stable()
+    await ticker.tick(NAMESPACE, NAME)
+    since = len(world.journal)
+
+    for _ in range(10):
+        world.now += 60
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert world.journal[since:] == []
+
+
+async def test_a_route_that_somebody_changes_is_restored_and_that_is_told_once() -> None:
+    world, ticker = await stable()
+    await ticker.tick(NAMESPACE, NAME)
+    world.get("httproutes")["spec"]["rules"][0]["backendRefs"][0]["weight"] = 1
+    since = len(world.events)
+
+    for _ in range(3):
+        world.now += 1
+        await ticker.tick(NAMESPACE, NAME)
+
+    assert world.weights()["large-v1"] == 10_000
+    assert [said.reason for said in world.events[since:]].count(Reason.ROUTE_RESTORED) == 1
+
+
+async def test_the_oldest_attempts_beyond_the_limit_go_and_the_latest_stays() -> None:
+    world, ticker = await stable()
+    for attempt in range(1, 6):
+        world.apply(small=10 * attempt, large=100 - 10 * attempt, historyLimit=2)
+        await run_until(world, ticker, in_phase("Stable", attempt=attempt))
+    await ticker.tick(NAMESPACE, NAME)
+
+    assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-4", "support-5"]
+
+
+async def test_a_rolled_back_revision_is_not_tried_again_by_a_fresh_operator() -> None:
+    world = await run_with(rollback, Faults())
+
+    world.bad_share = {}
+    for _ in range(20):
+        world.now += 60
+        await world.ticker().tick(NAMESPACE, NAME)
+
+    assert world.status["phase"] == "RolledBack"
+    assert len(world.rollouts()) == 1

@@ -1,1 +1,1 @@
-"""`make demo`: a promotion and a rollback on real parts, told as they happen."""
+"""`make demo`: a promotion and three rollbacks on real parts, told as they happen."""

@@ -1,16 +1,17 @@
-"""python -m demo: the two acts, then the summary. Exit code 0 if both ended as they should."""
+"""python -m demo: the acts, then the summary. Exit code 0 if all ended as they should and no request was lost."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from controlplane.errors import SetupError
-from demo import story
-from demo.summary import lost_requests, summary
+from demo import story, summary
 from demo.teller import Teller
 from devstack.errors import StackError
 from devstack.process import end_in_order, end_with_make
-from devstack.scene import Scene
+from devstack.request_record import RequestRecord
+from devstack.scene import ModelServer, Scene
 from devstack.stack import Stack
 from devstack.waiting import wait_until
 
@@ -18,7 +19,7 @@ NAMESPACE = "chat"
 
 
 def play(teller: Teller) -> int:
-    """Bring up the stack, play both acts, tell of them; the exit code."""
+    """Bring up the stack, play all acts, tell of them; the exit code."""
     for line in story.OPENING:
         teller.say(line)
     with Stack.start(scrape_interval_s=1.0, report=teller.say) as stack:
@@ -36,31 +37,48 @@ def play(teller: Teller) -> int:
         teller.say()
         teller.say(story.FIRST_ACT)
         scene.apply(story.manifest(scene.host, weights=(60, 40)))
-        promoted = teller.follow(
+        done = teller.follow(
             scene, load, until=lambda s: s.get("phase") == "Stable" and s.get("attempt") == 1, within_s=150
         )
-        teller.say()
-        teller.say(story.SECOND_ACT)
-        scene.add_model(story.BROKEN, seed=4, fail_rate=story.FAIL_RATE)
-        scene.apply(story.manifest(scene.host, weights=(60, 40), small=story.BROKEN))
-        rolled_back = promoted and teller.follow(
-            scene, load, until=lambda s: s.get("phase") == "RolledBack", within_s=120
-        )
-        load.process.stop(grace_s=15.0)
-        if not (promoted and rolled_back):
+        servers: list[ModelServer] = []
+        for number, setback in enumerate(story.SETBACKS, start=2):
+            if not done:
+                break
+            servers.append(scene.add_model(setback.service, seed=number, **setback.faults))
+            teller.say()
+            teller.say(setback.title)
+            scene.apply(story.manifest(scene.host, weights=(60, 40), small=setback.service))
+            done = teller.follow(scene, load, until=_rolled_back(number), within_s=setback.within_s)
+        if not done:
             stack.keep_logs("the demo did not end as it should")
             teller.say("The demo did not end as it should. What the route says:")
             teller.say(stack.kubectl("describe", "modelroute", story.ROUTE, "-n", NAMESPACE))
             return 1
+        seen = [server.seen() for server in servers]
+        load.process.stop(grace_s=15.0)
         teller.say()
         teller.say("kubectl get modelroutes,modelrollouts:")
         for line in stack.kubectl("get", "modelroutes,modelrollouts", "-n", NAMESPACE).splitlines():
             teller.say("  " + line)
-        records = load.records()
-        teller.say()
-        for line in summary(records, scene.rollouts()):
-            teller.say("  " + line)
-        return 0 if lost_requests(records) == 0 else 1
+        return _sum_up(teller, scene, load.records(), seen)
+
+
+def _rolled_back(attempt: int) -> Callable[[dict[str, object]], bool]:
+    return lambda status: status.get("phase") == "RolledBack" and status.get("attempt") == attempt
+
+
+def _sum_up(teller: Teller, scene: Scene, records: list[RequestRecord], seen: list[tuple[int, float]]) -> int:
+    first, *others = scene.rollouts()
+    teller.say()
+    teller.say(f"Summary of {len(records):,} requests")
+    teller.say(f"{story.FIRST_ACT} {summary.promoted(first)}")
+    for setback, rollout, (requests, last_at) in zip(story.SETBACKS, others, seen, strict=True):
+        back = summary.Setback(setback.title, rollout, setback.service, requests, last_at)
+        for line in summary.setback_lines(back, records):
+            teller.say(line)
+    lost = summary.lost_requests(records)
+    teller.say(f"Requests that failed because of weight changes: {lost}")
+    return 0 if lost == 0 else 1
 
 
 def main() -> None:

@@ -1,37 +1,55 @@
-"""What the demo comes to, in figures: from the load's log and the ModelRollouts."""
+"""What the demo comes to, in figures: from the load's log, the model servers and the ModelRollouts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from demo.story import BROKEN
-from devstack.load_report import between, failed_at_gateway, last_sent_to
+from devstack.load_report import Blame, blame, failed_at_gateway, last_sent_to
 from devstack.request_record import RequestRecord
 
 
-def summary(records: list[RequestRecord], rollouts: list[dict[str, Any]]) -> list[str]:
-    """The lines of the summary; `rollouts` are the two attempts, oldest first."""
-    promoted, back = rollouts[0]["status"], rollouts[1]["status"]
-    decided, routed = _at(back["decidedAt"]), _at(back["rolledBackAt"])
-    candidate = [record for record in records if record.arm == BROKEN]
-    bad = [record for record in candidate if record.bad]
-    fault = min(record.sent_at for record in bad)
-    until_decided = between(candidate, since=fault, until=decided)
-    last = last_sent_to(records, BROKEN)
-    assert last is not None, "the candidate had traffic"
-    lost = failed_at_gateway(records)
-    took = _at(promoted["finishedAt"]) - _at(promoted["startedAt"])
-    return [
-        f"promotion                          {promoted['phase']} after {took:.1f} s",
-        f"rollback                           {back['phase']}: {back['decision']['message']}",
-        f"fault to decision                  {decided - fault:.1f} s, {len(until_decided)} requests by the candidate",
-        f"decision to route (as accepted)    {routed - decided:.1f} s",
-        f"route to last candidate request    {max(0.0, last.sent_at - routed):.1f} s",
-        f"bad answers that users saw         {len(bad)} of {len(candidate)} by the candidate,"
-        f" {sum(r.bad for r in records if r.arm != BROKEN)} of {len(records) - len(candidate)} otherwise",
-        f"failed because of weight changes   {len(lost)} of {len(records)} requests",
-    ]
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """One rollback: its ModelRollout, the Service that was rolled out, and what its server saw (unix seconds)."""
+
+    title: str
+    rollout: dict[str, Any]
+    service: str
+    requests_seen: int
+    last_request_at: float
+
+
+def promoted(rollout: dict[str, Any]) -> str:
+    status = rollout["status"]
+    return f"{status['phase']} after {_at(status['finishedAt']) - _at(status['startedAt']):.1f} s"
+
+
+def setback_lines(setback: Setback, records: list[RequestRecord]) -> Iterator[str]:
+    """The figures of one rollback. The fault is there from the candidate's first request on.
+
+    A request that hangs has no answer and so no name of who got it: those given up while the attempt ran count as the
+    candidate's, and its server says how many reached it and when the last one did.
+    """
+    status = setback.rollout["status"]
+    started, decided = _at(status["startedAt"]), _at(status["decidedAt"])
+    routed = _at(status["rolledBackAt"])
+    ended = _at(status["finishedAt"])
+    answered = [record for record in records if record.arm == setback.service]
+    lost = [r for r in records if started <= r.sent_at < ended and blame(r) is Blame.UNKNOWN]
+    mine = sorted([*answered, *lost], key=lambda record: record.sent_at)
+    before = [record for record in mine if record.sent_at < decided]
+    bad = sum(record.bad for record in mine)
+    last = last_sent_to(records, setback.service)
+    last_at = max(setback.last_request_at, last.sent_at if last else 0.0)
+    yield setback.title
+    yield f"  outcome                           {status['phase']}: {status['decision']['message']}"
+    yield f"  fault to decision                 {decided - mine[0].sent_at:.1f} s, {len(before)} requests by then"
+    yield f"  decision to route (as accepted)   {routed - decided:.1f} s"
+    yield f"  route to last candidate request   {max(0.0, last_at - routed):.1f} s"
+    yield f"  bad answers that users saw        {bad} of {len(mine)} ({setback.requests_seen} reached the candidate)"
 
 
 def lost_requests(records: list[RequestRecord]) -> int:

@@ -42,6 +42,12 @@ class ModelServer:
         with urllib.request.urlopen(request, timeout=5) as answer:
             answer.read()
 
+    def seen(self) -> tuple[int, float]:
+        """How many requests have reached it, and when the last one did (unix seconds)."""
+        with urllib.request.urlopen(f"http://{self.ip}:{MODEL_PORT}/seen", timeout=5) as answer:
+            found = json.load(answer)
+        return int(found["requests"]), float(found["last_request_at"] or 0.0)
+
     def is_up(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://{self.ip}:{MODEL_PORT}/health", timeout=2) as answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 from modelroute.analysis.engine import Assessment, Finding, Knowledge, assess
@@ -11,9 +10,7 @@ from modelroute.api.status import Evidence
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.gates import LEANING
 from modelroute.rollout.reasons import Reason
-
-_MOST = 700.0
-"""exp of more than this is no float."""
+from modelroute.rollout.words import evidence as evidence_in_words
 
 
 def evidence_of(record: Record, objectives: Iterable[Objective]) -> list[Evidence]:
@@ -36,8 +33,8 @@ def overall(assessment: Assessment) -> str:
 
 def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evidence:
     tally = finding.tally
-    evidence = _number(finding.log_e)
-    limit = _number(assessment.log_limit)
+    evidence = evidence_in_words(finding.log_e)
+    limit = evidence_in_words(assessment.log_limit)
     return Evidence(
         name=finding.objective,
         candidate=finding.candidate,
@@ -74,7 +71,3 @@ def _bound(objective: Objective) -> str:
 
 def _rate(bad: float, total: float) -> str | None:
     return f"{bad / total:.2%}" if total else None
-
-
-def _number(log: float) -> str:
-    return f"{math.exp(min(log, _MOST)):.3g}"

@@ -12,7 +12,7 @@ from modelroute.rollout.consume import settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.words import count, duration
+from modelroute.rollout.words import count, duration, evidence
 
 GATEWAY_POLL_S = 2.0
 LEANING = math.log(2.0)
@@ -105,10 +105,10 @@ def evidence_does_not_lean_to_harm(view: View) -> Lack | None:
 
     Holding needs no error rate of its own: it takes nothing back, and ends when the evidence falls or decides.
     """
-    evidence, limit = view.assessment.rollback_log_evidence, view.assessment.log_limit
-    if evidence < LEANING:
+    if view.assessment.rollback_log_evidence < LEANING:
         return None
-    told = f"{math.exp(evidence):.3g} of the {math.exp(limit):.3g} that roll back"
+    weight, limit = evidence(view.assessment.rollback_log_evidence), evidence(view.assessment.log_limit)
+    told = f"{weight} of the {limit} that roll back"
     message = f"the evidence leans to harm, {told}: no more traffic until it decides"
     return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
 

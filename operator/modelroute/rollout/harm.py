@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from modelroute.analysis.engine import Assessment
 from modelroute.rollout.attempt import Verdict
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.words import evidence
 
 
 def harm_in(assessment: Assessment, now: float) -> Verdict | None:
@@ -14,15 +13,13 @@ def harm_in(assessment: Assessment, now: float) -> Verdict | None:
     if not assessment.rollback_breached:
         return None
     worst = assessment.strongest
-    evidence, limit = (
-        math.exp(min(value, 700.0)) for value in (assessment.rollback_log_evidence, assessment.log_limit)
-    )
-    told = (
-        "" if worst is None else f"{worst.candidate} is worse on {worst.objective} than allowed: {worst.in_words()}; "
-    )
+    told = "the evidence of all objectives together"
+    if worst is not None:
+        told = f"{worst.candidate} is worse on {worst.objective} than allowed: {worst.in_words()}"
+    weight, limit = evidence(assessment.rollback_log_evidence), evidence(assessment.log_limit)
     return Verdict(
         Reason.HARM_DETECTED,
-        f"{told}evidence {evidence:,.3g}, limit {limit:,.3g}",
+        f"{told}; evidence {weight}, limit {limit}",
         now,
         objective="" if worst is None else worst.objective,
         candidate="" if worst is None else worst.candidate,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def duration(seconds: float) -> str:
     """'45s', '3m20s', '1h05m'; never negative, whole seconds, rounded up so that a wait is not promised too short."""
@@ -13,6 +15,11 @@ def duration(seconds: float) -> str:
     if minutes:
         return f"{minutes}m{left:02d}s" if left else f"{minutes}m"
     return f"{left}s"
+
+
+def evidence(log: float) -> str:
+    """An e-value from its logarithm: '3.1', '24', 'over a million'."""
+    return f"{math.exp(log):.3g}" if log < math.log(1e6) else "over a million"
 
 
 def count(number: float) -> str:

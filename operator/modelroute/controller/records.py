@@ -11,6 +11,7 @@ from modelroute.analysis.engine import ENGINE_VERSION
 from modelroute.analysis.state import decode, encode
 from modelroute.api import rollout_spec as wire
 from modelroute.api.fields import format_instant
+from modelroute.api.parse import parse
 from modelroute.api.quantities import parse_percent
 from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, UnknownNote
 from modelroute.api.rollout_status import Decision as WireDecision
@@ -172,8 +173,8 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
 
 
 def updated(status: ModelRolloutStatus, fields: Mapping[str, object]) -> ModelRolloutStatus:
-    """`status` with `fields`, checked and cut to what the API server takes: `model_copy` would do neither."""
-    return ModelRolloutStatus.model_validate({**dict(status), **fields})
+    """`status` with `fields`, cut to what the API server takes, which `model_copy` would not do. Raises Invalid."""
+    return parse(ModelRolloutStatus, {**dict(status), **fields})
 
 
 def _decision_of(verdict: Verdict) -> WireDecision:

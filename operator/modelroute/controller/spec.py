@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
 
 from modelroute.analysis import design
 from modelroute.api.objectives import Metric, Objective
@@ -101,13 +101,16 @@ def template_of(spec: ModelRouteSpec, *, namespace: str, name: str, uid: str) ->
 
 
 def _counted(objective: Objective) -> tuple[str, ...]:
-    """What an objective counts, for the revision: everything that changes which requests are bad."""
-    counters: tuple[Any, ...] = (objective.bad, objective.total)
+    """What an objective counts, for the revision: all that changes which requests are bad, however it is written.
+
+    What is in it is named field by field: a field that a later version adds must not give old specs a new revision.
+    """
+    counters = (counter for counter in (objective.bad, objective.total) if counter is not None)
     return (
         objective.metric.value,
-        objective.threshold or "",
-        objective.coverage_in_force or "",
-        *(counter.model_dump_json() for counter in counters if counter is not None),
+        "" if objective.threshold is None else f"{parse_duration(objective.threshold):.3f}",
+        "" if objective.coverage_in_force is None else f"{parse_percent(objective.coverage_in_force):.8f}",
+        *(json.dumps([counter.metric, sorted(counter.labels.items())]) for counter in counters),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from modelroute.errors import Conflict
 from modelroute.gateway.observe import observe
-from modelroute.gateway.render import Json, Template, render, split_from_text, split_to_text
+from modelroute.gateway.render import Json, Template, as_it_is, render, split_from_text, split_to_text
 from modelroute.gateway.routes import Routes
 from modelroute.rollout.decision import RouteOrder
 from modelroute.rollout.observation import Acceptance
@@ -278,3 +278,17 @@ async def test_a_route_that_appears_under_our_name_meanwhile_is_not_taken_over()
 
     with pytest.raises(Conflict):
         await Routes(store).ensure(TEMPLATE, RouteOrder(STABLE, STABLE), None)
+
+
+def test_where_the_specs_own_words_cannot_be_used_the_route_keeps_its_own() -> None:
+    route = live()
+    route["spec"]["rules"][0]["timeouts"] = {"request": "30s"}
+    broken = Template("chat", "support", "uid-1", (), filters=({"type": "NoSuchFilter"},))
+
+    after = render(as_it_is(broken, route), RouteOrder(STABLE, STABLE))
+
+    assert after["spec"]["parentRefs"] == route["spec"]["parentRefs"]
+    assert after["spec"]["hostnames"] == ["chat.example.com"]
+    assert "filters" not in after["spec"]["rules"][0]
+    assert after["spec"]["rules"][0]["timeouts"] == {"request": "30s"}
+    assert [ref["weight"] for ref in after["spec"]["rules"][0]["backendRefs"]] == [10_000]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.errors import Invalid
+from modelroute.gateway.render import as_it_is
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.reasons import Reason
 
@@ -15,14 +16,18 @@ async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
     """Order the split at the gateway; the decision as it is to be told then.
 
     Where the API server refuses the route itself (a filter that Gateway API does not know), that is the user's to mend:
-    told like any other problem of the spec, and the live route stays as it was.
+    told like any other problem of the spec, and the live route stays as it was but for its weights.
     """
     if decision.order is None:
         return decision
     restored = seen.live is not None and ports.routes.was_changed(seen.template, seen.live)
+    fenced = not decision.order.rollback_of
     try:
-        await ports.routes.ensure(seen.template, decision.order, seen.live, fenced=not decision.order.rollback_of)
+        await ports.routes.ensure(seen.template, decision.order, seen.live, fenced=fenced)
     except Invalid as error:
+        if seen.live is not None:
+            # The weights are ours, and go their way (perhaps back) whatever the rest of the spec says.
+            await ports.routes.ensure(as_it_is(seen.template, seen.live), decision.order, seen.live, fenced=fenced)
         return replace(
             decision,
             phase=Phase.HOLDING if seen.live is not None else Phase.PENDING,

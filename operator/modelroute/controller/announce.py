@@ -17,6 +17,7 @@ from modelroute.errors import ModelRouteError
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.machine import stable_split
+from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Share, in_words
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,9 @@ def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement
     if before.phase == decision.phase.value and ready is not None and ready.reason == decision.reason.value:
         return ()
     if decision.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.ROLLING_BACK} and not decision.stalled:
+        return ()
+    if decision.reason is Reason.WAITING_FOR_GATEWAY and decision.record is None:
+        # Every change of the route is followed by a second of this; the status says it for as long as it lasts.
         return ()
     warning = decision.stalled or decision.phase is Phase.HOLDING
     return (Announcement(decision.reason, decision.message, warning=warning),)

@@ -14,7 +14,7 @@ from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of, template_of
 from modelroute.errors import Invalid, Unavailable
 from modelroute.gateway.observe import observe as observe_gateway
-from modelroute.gateway.render import LABEL_ROUTE, Template
+from modelroute.gateway.render import LABEL_ROUTE, Template, as_it_is
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.rollout.attempt import Record
@@ -66,6 +66,9 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     left = [each for each in listed if not _owned_by(each, uid)]
     gaps, plan = gaps_in(spec), plan_of(spec, namespace)
     problems = problems_of(gaps) + await _backend_problems(ports, route)
+    if problems and live is not None:
+        # A spec that cannot be carried out changes nothing about the live route.
+        template = as_it_is(template, live)
     record, unreadable = _record_of(begun[-1], namespace) if begun else (None, ())
     gateway = observe_gateway(live, template)
     terms, server = _terms(ports, spec.metrics.prometheus, record)

@@ -60,6 +60,8 @@ class Ticker:
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:
         if decision.wake_after_s <= 0:
             return SOON_S
+        if decision.record is None or not decision.record.progress.stage.under_way:
+            return decision.wake_after_s
         now = self.clock()
         until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
         # The moment at which one more window will be whole.

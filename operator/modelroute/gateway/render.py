@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelroute.rollout.decision import RouteOrder
@@ -31,6 +31,20 @@ class Template:
     matches: tuple[Json, ...] = ()
     filters: tuple[Json, ...] = ()
     timeouts: Mapping[str, str] = field(default_factory=dict)
+
+
+def as_it_is(template: Template, live: Json) -> Template:
+    """The template of the route as it stands: what to write weights with where the spec's own words cannot be used."""
+    spec = live.get("spec") or {}
+    rule = (spec.get("rules") or [{}])[0]
+    return replace(
+        template,
+        parent_refs=tuple(spec.get("parentRefs") or ()),
+        hostnames=tuple(spec.get("hostnames") or ()),
+        matches=tuple(rule.get("matches") or ()),
+        filters=tuple(rule.get("filters") or ()),
+        timeouts=rule.get("timeouts") or {},
+    )
 
 
 def render(template: Template, order: RouteOrder) -> Json:

@@ -7,11 +7,12 @@ from modelroute.api.resources import ModelRollout, ModelRoute, identity
 from modelroute.api.rollout_status import ModelRolloutStatus
 from modelroute.cluster.client import Json
 from modelroute.controller.evidence import evidence_of
+from modelroute.controller.history import consumed_in, sums_after, windows_after
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import spec_of, status_of, updated
 from modelroute.gateway.render import LABEL_ROUTE, owner_reference
-from modelroute.rollout.attempt import Record
+from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Decision
 
 
@@ -28,6 +29,7 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
         "message": decision.message,
         "lacking": list(decision.lacking) or None,
         "objectives": evidence_of(decision.record, seen.objectives),
+        **_history(seen, decision.record, before),
     }
     namespace = seen.route.metadata.namespace
     status = updated(status_of(decision.record, before, namespace=namespace), told).to_wire()
@@ -35,6 +37,16 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
         return
     body = {**rollout, "status": status}
     await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
+
+
+def _history(seen: Seen, record: Record, before: ModelRolloutStatus) -> dict[str, object]:
+    """The windows that this tick folded in; they belong to the step that was live when they were counted."""
+    was = seen.observation.record
+    if was is None or was.attempt.name != record.attempt.name or was.progress.stage is not Stage.PROGRESSING:
+        return {}
+    new = consumed_in(seen.observation.look.readings, was.progress, record.progress)
+    step = was.progress.step
+    return {"windows": windows_after(before, new, step), "sums": sums_after(before, new, record, step)}
 
 
 async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:

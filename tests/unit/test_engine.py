@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
-from modelroute.analysis.engine import Assessment, Knowledge, State, advance, assess, cap, start
-from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, log_spent, unspent
-from modelroute.analysis.process import Null, Process, next_process
+from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, start
+from modelroute.analysis.layout import Kind, layout_of, least_cap
+from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, kept, unspent
 from modelroute.analysis.state import decode, encode
 from modelroute.analysis.two_arm import log_e_values, projection
 
@@ -75,7 +75,7 @@ def test_the_grid_and_what_is_spent_are_those_of_the_design() -> None:
     assert np.diff(np.log(ALTERNATIVES)) == pytest.approx(np.full(15, math.log(80) / 15))
     assert PRIOR[1] / PRIOR[0] == pytest.approx(math.exp(-0.35))
     assert [unspent(0), unspent(1), unspent(21)] == pytest.approx([1.0, 0.5, 0.5 / math.sqrt(2)])
-    assert math.exp(log_spent(0)) == pytest.approx(0.5)
+    assert float(kept(0, False)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -87,33 +87,6 @@ def test_where_nothing_can_be_shown_the_evidence_does_not_move(
     found = log_e_values(n_c, 0, n_b, 0, guess=guess, alternatives=ALTERNATIVES, margin=margin)
 
     assert found == pytest.approx(np.zeros(16))
-
-
-def test_a_window_never_moves_its_own_prediction() -> None:
-    first = next_process(Process(), Null(), n_candidate=10, x_candidate=1, n_reference=90, x_reference=90)
-    same = next_process(Process(), Null(), n_candidate=10, x_candidate=1, n_reference=90, x_reference=90)
-
-    assert Process().guess(0.01) == pytest.approx(0.01)
-    assert first == same
-    assert first.guess(0.01) == pytest.approx(90.5 / (50 + 90))
-
-
-def test_one_window_cannot_bring_more_than_the_cap() -> None:
-    null = Null(cap=1.5)
-    process = next_process(Process(), null, n_candidate=1000, x_candidate=900, n_reference=9000, x_reference=9)
-
-    most = np.log(PRIOR) + math.log(0.5) + 1.5
-    assert np.all(np.asarray(process.log_capital) <= most + 1e-12)
-    assert cap(DESIGN, Action.ROLL_BACK) == pytest.approx(math.log(2 / 0.05) / 3)
-
-
-def test_overdispersion_divides_what_a_window_brings() -> None:
-    counts = {"n_candidate": 100.0, "x_candidate": 5.0, "n_reference": 900.0, "x_reference": 9.0}
-    plain = np.asarray(next_process(Process(), Null(), **counts).log_capital)
-    tempered = np.asarray(next_process(Process(), Null(overdispersion=4.0), **counts).log_capital)
-    before = np.log(PRIOR) + math.log(0.5)
-
-    assert tempered - before == pytest.approx((plain - before) / 4)
 
 
 def test_a_healthy_candidate_is_not_harmful_and_the_evidence_falls() -> None:
@@ -136,13 +109,27 @@ def test_nothing_counted_is_unknown_and_not_a_pass() -> None:
     assert known().findings[0].knowledge is Knowledge.UNKNOWN
 
 
+def rows(state: State, kind: Kind, design: Design = DESIGN) -> list[float]:
+    """ln E of the processes of one kind."""
+    layout = layout_of(design)
+    return [float(state.bank.log_e[i]) for i, row in enumerate(layout.rows) if row.kind is kind]
+
+
 @pytest.mark.parametrize("hidden", ["small", "large"])
 def test_an_unknown_window_moves_no_evidence_and_is_counted(hidden: str) -> None:
     state = after(window(5, **{hidden: None}))  # type: ignore[arg-type]
-    (track,) = state.tracks
 
-    assert (track.main, track.fast) == (start(DESIGN).tracks[0].main, start(DESIGN).tracks[0].fast)
-    assert track.tally.skipped == 1
+    assert state.bank == start(DESIGN).bank
+    assert np.array_equal(state.bounds, start(DESIGN).bounds)
+    assert state.tallies[0].skipped == 1
+
+
+def test_counts_of_fewer_boundaries_than_were_frozen_are_unknown() -> None:
+    design = Design((replace(ERRORS, boundaries=2),), DESIGN.comparisons)
+    state = after(window(5, small=(90, 100)), design=design)
+
+    assert state.bank == start(design).bank
+    assert state.tallies[0].skipped == 1
 
 
 def test_a_window_that_was_seen_changes_nothing() -> None:
@@ -154,19 +141,44 @@ def test_a_window_that_was_seen_changes_nothing() -> None:
 
 def test_before_it_settles_only_the_fast_path_looks() -> None:
     state = after(window(5, small=(80, 80), large=(0, 900), settled=False))
-    (track,) = state.tracks
 
-    assert track.main == start(DESIGN).tracks[0].main
-    assert track.fast.log_e > 0
-    assert track.tally.windows == 0
+    assert rows(state, Kind.MAIN) == [0.0]
+    assert rows(state, Kind.SAFE) == [0.0]
+    assert rows(state, Kind.FAST)[0] > 0
+    assert state.tallies[0].windows == 0
 
 
 def test_early_completions_are_measured_against_the_asked_share_of_all_requests() -> None:
     """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed."""
-    early = after(window(5, small=(20, 20), large=(0, 980), settled=False)).tracks[0].fast
-    whole = after(window(5, small=(20, 100), large=(0, 980))).tracks[0].fast
+    early = after(window(5, small=(20, 20), large=(0, 980), settled=False))
+    whole = after(window(5, small=(20, 100), large=(0, 980)))
 
-    assert early == whole
+    assert rows(early, Kind.FAST) == rows(whole, Kind.FAST)
+
+
+def test_early_completions_are_never_fewer_than_the_failures_among_them() -> None:
+    state = after(window(5, small=(150, 150), large=(0, 850), settled=False))
+
+    assert rows(state, Kind.FAST) == rows(after(window(5, small=(150, 150), large=(0, 850))), Kind.FAST)
+
+
+@pytest.mark.parametrize(
+    ("objective", "small", "large"),
+    [
+        (Objective("errors", margin=0.3), (45, 100), (180, 900)),
+        (Objective("errors", ratio=1.5), (85, 100), (540, 900)),
+        (Objective("errors", limit=0.4), (38, 100), (9, 900)),
+    ],
+)
+def test_the_fast_path_allows_all_that_the_objective_allows(
+    objective: Objective, small: tuple[float, float], large: tuple[float, float]
+) -> None:
+    """25 points above the reference, where 30 are allowed; and the like for a ratio and for `max`."""
+    design = Design((objective,), DESIGN.comparisons)
+    found = known(*(window(5.0 * k, small, large) for k in range(1, 60)), design=design)
+
+    assert dict(found.findings[0].contributions)["fast"] < 0
+    assert not found.rollback_breached
 
 
 def test_a_candidate_that_fails_outright_goes_back_after_one_or_two_windows() -> None:
@@ -243,8 +255,13 @@ def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
     [
         ("nonsense", "Expecting value"),
         ("[]", "of version None"),
-        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '1'"),
+        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '2'"),
         ('{"v":"1","until":5,"tracks":[]}', "does not belong to this attempt"),
+        (
+            '{"v":"2","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}',
+            "does not belong to this attempt",
+        ),
+        ('{"v":"2","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),
         ('{"v":"1","until":5,"tracks":[[[],[[],0,0,0],[0]]]}', "cannot be read"),
         ('{"v":"1"}', "cannot be read"),
     ],
@@ -254,9 +271,37 @@ def test_a_state_that_is_not_this_attempts_is_refused_in_a_sentence(text: str, s
         decode(DESIGN, text)
 
 
-def test_an_objective_without_a_reference_or_a_margin_is_not_compared() -> None:
-    limit_only = Design((Objective("slow", limit=0.05),), DESIGN.comparisons)
+def test_a_state_of_the_first_engine_is_read_and_goes_on() -> None:
+    capital = ",".join(["-1.5"] * 15 + ["null"])
+    process = f"[[{capital}],3,27.0,2700.0]"
+    state = decode(DESIGN, f'{{"v":"1","until":15.0,"tracks":[[[{process}],{process},[3.0,300.0,27.0,2700.0,3,1]]]}}')
+
+    assert state.until == 15.0
+    assert rows(state, Kind.MAIN)[0] == pytest.approx(math.log(15 * math.exp(-1.5) + float(unspent(3))))
+    assert (state.tallies[0].candidate_bad, state.tallies[0].windows, state.tallies[0].skipped) == (3, 3, 1)
+    assert decode(DESIGN, encode(state)) == state
+    assert advance(DESIGN, state, window(20)).tallies[0].windows == 4
+
+
+def test_an_objective_with_only_a_margin_and_no_reference_is_not_tested() -> None:
     no_reference = Design((ERRORS,), (Comparison("large", None),))
 
-    assert known(window(5), design=limit_only).findings == ()
     assert known(window(5), design=no_reference).findings == ()
+
+
+def test_the_cap_is_a_third_of_what_all_processes_need() -> None:
+    assert least_cap(DESIGN, Action.ROLL_BACK) == pytest.approx(math.log(2 / 0.05) / 3)
+
+
+def test_many_attempts_at_once_give_the_states_that_each_gives_alone() -> None:
+    other = Design((replace(ERRORS, margin=0.0), Objective("slow", limit=0.05, boundaries=1)), DESIGN.comparisons)
+    one, two = start(DESIGN), start(other)
+    for k in range(1, 20):
+        each = window(5.0 * k, small=(k % 4, 90 + k), large=(k % 5, 900))
+        both = Window(
+            each.start, each.end, {**each.outcomes, **window(5.0 * k, name="slow").outcomes}, each.asked, True
+        )
+        alone = advance(DESIGN, one, each), advance(other, two, both)
+        one, two = advance_all([(DESIGN, one, each), (other, two, both)])
+        assert (one, two) == alone
+    assert advance_all([(DESIGN, one, window(5)), (other, two, window(5))]) == [one, two]

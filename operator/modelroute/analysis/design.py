@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -50,6 +50,8 @@ class Design:
     `alpha` in (0, 1): the chance that the whole attempt is rolled back although nothing is worse than allowed.
     `beta` in (0, 1): the chance that one ProvenSafe gate passes although something is.
     `overdispersion` D ≥ 1: the largest number of requests that are assigned together (STATISTICS.md A5).
+    `checks_split`: whether each candidate's share of the completions is tested as well; then a candidate that does not
+    answer is harm, with a share of `alpha` like one more objective. It needs `Window.completions`.
     """
 
     objectives: tuple[Objective, ...]
@@ -57,6 +59,7 @@ class Design:
     alpha: float = 0.05
     beta: float = 0.05
     overdispersion: float = 1.0
+    checks_split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Window:
     every comparison that the arm takes part in; it is never read as 0.
     `asked` is each arm's share of the traffic as asked of the gateway, summing to 1, constant within the window.
     `settled` is False while the step's split is too young for its evidence to count: then only the fast path runs.
+    `completions` ≥ 0 by arm: all of its answered requests, against which `asked` is checked. An arm that is absent is
+    unknown; one that answered nothing is there with 0.
     """
 
     start: float
@@ -87,3 +92,4 @@ class Window:
     outcomes: Mapping[tuple[str, str], Outcomes]
     asked: Mapping[str, float]
     settled: bool
+    completions: Mapping[str, float] = field(default_factory=dict)

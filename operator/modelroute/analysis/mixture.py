@@ -9,41 +9,40 @@ Source: Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences* 
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-
-
-class Direction(StrEnum):
-    """What a process gathers evidence for: that the candidate is worse than allowed, or that it is not."""
-
-    HARM = "harm"
-    SAFE = "safe"
-
+Flags = NDArray[np.bool_]
 
 POINTS: Final = 16
 ALTERNATIVES: Final[Floats] = np.exp(np.linspace(math.log(1.25), math.log(100.0), POINTS))
-"""Odds ratios ψ > 1, evenly spaced in their logarithm. Shape (16,)."""
+"""Odds ratios ψ > 1, evenly spaced in their logarithm: worse than allowed. Shape (16,)."""
 
-SAFE_ALTERNATIVES: Final[Floats] = 1 / ALTERNATIVES
-"""The same grid turned round: odds ratios ψ < 1. Shape (16,)."""
+INVERTED: Final[Floats] = 1.0 / ALTERNATIVES
+"""Odds ratios ψ < 1: better than the bound, for proofs of safety. Shape (16,)."""
 
 _RAW = np.exp(-0.35 * np.arange(POINTS))
 PRIOR: Final[Floats] = _RAW / _RAW.sum()
 """The part of what is spent that goes to each alternative. Shape (16,), sums to 1."""
 
-
-def unspent(windows: int) -> float:
-    """The part of the capital that is not spent yet after `windows` ≥ 0 windows; 1 before the first, then below ½."""
-    if windows <= 0:
-        return 1.0
-    return 0.5 / math.sqrt(1.0 + (windows - 1) / 20.0)
+STEP_SHARE: Final = 0.15
+"""The part of what is unspent that the first window of a new step spends in addition: harm likes to begin there."""
 
 
-def log_spent(windows: int) -> float:
-    """The logarithm of the part that is spent on the next window, after `windows` ≥ 0 of them."""
-    return math.log(unspent(windows) - unspent(windows + 1))
+def unspent(windows: ArrayLike) -> Floats:
+    """The part of the capital that is not spent yet after `windows` ≥ 0 windows; 1 before the first, then at most ½."""
+    seen = np.asarray(windows, dtype=np.float64)
+    return np.where(seen <= 0, 1.0, 0.5 / np.sqrt(1.0 + np.maximum(seen - 1.0, 0.0) / 20.0))
+
+
+def kept(windows: ArrayLike, step_begins: ArrayLike) -> Floats:
+    """The part of what is unspent after `windows` windows that the next one leaves unspent, in (0, 1).
+
+    A predictable choice: it may hang on anything but the outcomes of the window itself (see `STEP_SHARE`).
+    """
+    seen = np.asarray(windows, dtype=np.float64)
+    usual = unspent(seen + 1.0) / unspent(seen)
+    return np.where(np.asarray(step_begins, dtype=np.bool_) & (seen > 0), usual * (1.0 - STEP_SHARE), usual)

@@ -1,97 +1,110 @@
-"""Is an absolute bound broken, or proven kept? Evidence from one arm's counts alone (STATISTICS.md, process B).
+"""Is an absolute bound broken by one arm alone? (STATISTICS.md, process B; and the factors of the guard.)
 
-Source: Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences* (truncated conjugate mixtures). The
-incomplete beta function's continued fraction is DLMF 8.17.22, evaluated by Lentz's method.
+Source: the mixture method, Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences*; Robbins (1970).
 """
 
 from __future__ import annotations
 
-import math
+from enum import StrEnum
+from typing import Final
 
 import numpy as np
-from scipy.special import betainc, betaincc, betaln
+from numpy.typing import ArrayLike
+from scipy import special
 
-from modelroute.analysis.mixture import Direction, Floats
-
-_UNDERFLOW = 1e-280
-_ITERATIONS = 20_000
-_TINY = 1e-300
+from modelroute.analysis.mixture import Floats
+from modelroute.analysis.two_arm import shifted
 
 
-def default_prior(limit: float) -> tuple[float, float]:
-    """Beta(0.5, 0.5/p0): half an observation, of a rate about p0. `limit` p0 in (0, 1)."""
-    return 0.5, 0.5 / limit
+class Direction(StrEnum):
+    """What crossing would show: that a rate is above its bound, or below."""
+
+    HARM = "harm"
+    SAFE = "safe"
 
 
-def log_e_value(
-    bad: float, total: float, limit: float, *, direction: Direction, prior: tuple[float, float] | None = None
-) -> float:
-    """ln E after `bad` of `total` requests in all, 0 ≤ bad ≤ total, fractions allowed; `limit` p0 in (0, 1).
+def default_prior(limit: ArrayLike) -> tuple[Floats, Floats]:
+    """Beta(½, ½/p0): as much weight as one half of a bad answer, with a mean a little below the bound p0."""
+    p0 = np.asarray(limit, dtype=np.float64)
+    return np.full(p0.shape, 0.5), 0.5 / p0
 
-    HARM: E is an e-process as long as the bad share is at most p0 in every window; SAFE: as long as it is at least p0.
-    It is the likelihood ratio against p0, averaged over Beta(a, b) `prior` (both above 0) on the other side of p0.
-    Finite for up to 10⁷ requests and beyond.
+
+def log_e_sums(
+    total: ArrayLike, bad: ArrayLike, *, limit: ArrayLike, direction: Direction,
+    prior: tuple[ArrayLike, ArrayLike] | None = None,
+) -> Floats:  # fmt: skip
+    """ln E of process B for sums over all windows so far: 0 ≤ bad ≤ total (fractions allowed), `limit` p0 in (0, 1).
+
+    `prior` (a, b), both above 0, is Beta's, cut to (p0, 1) for harm and to (0, p0) for safe. Arguments broadcast.
+
+    Guarantee: an e-process for the null q ≤ p0 (harm) or q ≥ p0 (safe) in every window: P(E ever ≥ 1/α) ≤ α.
     """
-    a, b = prior if prior is not None else default_prior(limit)
-    upper = direction is Direction.HARM
-    good = total - bad
-    return float(
-        betaln(a + bad, b + good)
-        - betaln(a, b)
-        + log_tail(a + bad, b + good, limit, upper=upper)
-        - log_tail(a, b, limit, upper=upper)
-        - bad * math.log(limit)
-        - good * math.log1p(-limit)
-    )
+    a, b = default_prior(limit) if prior is None else (np.asarray(part, dtype=np.float64) for part in prior)
+    n, x, p0 = (np.asarray(value, dtype=np.float64) for value in (total, bad, limit))
+    good = n - x
+    inside = log_above if direction is Direction.HARM else log_below
+    odds = special.betaln(a + x, b + good) - special.betaln(a, b)
+    cut = inside(a + x, b + good, p0) - inside(a, b, p0)
+    return np.asarray(odds + cut - x * np.log(p0) - good * np.log1p(-p0))
 
 
-def log_factors(bad: float, total: float, limit: float, alternatives: Floats) -> Floats:
-    """ℓ of one window for every alternative: the likelihood ratio of odds ψ·odds(p0) against p0, shape (k,).
+def log_e_alternatives(total: ArrayLike, bad: ArrayLike, *, limit: ArrayLike, alternatives: Floats) -> Floats:
+    """ℓ of one window for each odds ratio ψ against `limit`: x·ln(θ/p0) + (n − x)·ln((1 − θ)/(1 − p0)).
 
-    E[e^ℓ] ≤ 1 while the bad share is at most p0 for ψ > 1, at least p0 for ψ < 1. `limit` p0 may differ from window to
-    window, as long as it does not depend on the window's counts; where it is not in (0, 1), nothing can be shown: 0.
-    0 ≤ bad ≤ total, fractions allowed.
+    Counts 0 ≤ x ≤ n of any shape; ψ > 1 for the null q ≤ p0, ψ < 1 for q ≥ p0, shape (k,) or with the counts' shape
+    before it. The result has k as its last axis; 0 where p0 is not in (0, 1). Guarantee: E[e^ℓ] ≤ 1 under the null.
     """
-    if not 0 < limit < 1:
-        return np.zeros(len(alternatives))
-    # θ/p0 = ψ·s and (1 − θ)/(1 − p0) = s with s = 1/(1 + (ψ − 1)·p0)
-    log_s = -np.log1p((alternatives - 1) * limit)
-    return np.asarray(bad * (np.log(alternatives) + log_s) + (total - bad) * log_s, dtype=np.float64)
+    n, x, p0 = (np.asarray(value, dtype=np.float64)[..., np.newaxis] for value in (total, bad, limit))
+    possible = (p0 > 0) & (p0 < 1)
+    null = np.where(possible, p0, 0.5)
+    theta = shifted(null, alternatives)
+    value = x * np.log(theta / null) + (n - x) * (np.log1p(-theta) - np.log1p(-null))
+    return np.where(possible, value, 0.0)
 
 
-def log_tail(a: float, b: float, p: float, *, upper: bool) -> float:
-    """ln P(Q > p), or ln P(Q < p) for `upper` False, of Q ~ Beta(a, b); a, b > 0, p in (0, 1).
-
-    Never −∞: where the probability underflows, its logarithm comes from the continued fraction.
-    """
-    value = float(betaincc(a, b, p) if upper else betainc(a, b, p))
-    if value > _UNDERFLOW:
-        return math.log(value)
-    return _log_lower(b, a, 1 - p, p) if upper else _log_lower(a, b, p, 1 - p)
+_TINY: Final = 1e-280
+_ITERATIONS: Final = 10_000
 
 
-def _log_lower(a: float, b: float, p: float, rest: float) -> float:
-    """ln I_p(a, b) far below the mean of Beta(a, b), where the fraction converges fast; `rest` is 1 − p."""
-    front = a * math.log(p) + b * math.log(rest) - math.log(a) - float(betaln(a, b))
-    return front - math.log(_fraction(a, b, p))
+def log_below(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Floats:
+    """ln P(Beta(a, b) < p), also where it is far below what a float can hold; a, b > 0, p in (0, 1)."""
+    return _log_tail(*np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (a, b, p))), mirror=False)
 
 
-def _fraction(a: float, b: float, p: float) -> float:
-    """1 + d₁/(1 + d₂/(1 + …)) of DLMF 8.17.22."""
-    value, c, d = 1.0, 1.0, 0.0
-    for step in range(1, _ITERATIONS):
-        m = step // 2
-        if step % 2:
-            term = -(a + m) * (a + b + m) * p / ((a + 2 * m) * (a + 2 * m + 1))
-        else:
-            term = m * (b - m) * p / ((a + 2 * m - 1) * (a + 2 * m))
-        d = 1.0 / _away_from_zero(1.0 + term * d)
-        c = _away_from_zero(1.0 + term / c)
-        value *= c * d
-        if abs(c * d - 1.0) < 1e-15:
+def log_above(a: ArrayLike, b: ArrayLike, p: ArrayLike) -> Floats:
+    """ln P(Beta(a, b) > p), also where it is far below what a float can hold; a, b > 0, p in (0, 1)."""
+    return _log_tail(*np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (a, b, p))), mirror=True)
+
+
+def _log_tail(a: Floats, b: Floats, p: Floats, *, mirror: bool) -> Floats:
+    below, above = special.betainc(a, b, p), special.betaincc(a, b, p)
+    wanted, rest = (above, below) if mirror else (below, above)
+    deep = wanted < _TINY
+    with np.errstate(divide="ignore"):
+        plain = np.where(wanted > 0.5, np.log1p(-rest), np.log(np.where(deep, 1.0, wanted)))
+    if not deep.any():
+        return np.asarray(plain)
+    tail = _continued_fraction(b, a, 1 - p) if mirror else _continued_fraction(a, b, p)
+    return np.where(deep, tail, plain)
+
+
+def _continued_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
+    """ln I_x(a, b) for x below the mean (DLMF 8.17.22, by Lentz's method); quick where it is used, deep in the tail."""
+    front = a * np.log(x) + b * np.log1p(-x) - np.log(a) - special.betaln(a, b)
+    c, d = np.ones_like(a), 1.0 / _away_from_zero(1 - (a + b) * x / (a + 1))
+    value = d.copy()
+    for m in range(1, _ITERATIONS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1.0 / _away_from_zero(1 + term * d)
+            c = _away_from_zero(1 + term / c)
+            change = c * d
+            value = value * change
+        if np.all(np.abs(change - 1) < 1e-14):
             break
-    return value
+    return np.asarray(front + np.log(np.maximum(np.abs(value), 1e-300)))
 
 
-def _away_from_zero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY
+def _away_from_zero(value: Floats) -> Floats:
+    return np.where(np.abs(value) < 1e-300, 1e-300, value)

@@ -4,70 +4,134 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+
+from modelroute.analysis.bank import Bank
 from modelroute.analysis.design import Design
-from modelroute.analysis.engine import ENGINE_VERSION, State, Tally, Track, pairs
+from modelroute.analysis.evidence import MARGINS, Limited, State, Tally
+from modelroute.analysis.layout import layout_of
 from modelroute.analysis.mixture import POINTS
-from modelroute.analysis.process import Process
+from modelroute.analysis.state_v1 import from_version_1
+
+ENGINE_VERSION: Final = "2"
 
 
 def encode(state: State) -> str:
     """`decode` gives the same state back, bit for bit: floats are written so that they read back exactly."""
-    tracks = [
-        [[_to_json(process) for process in track.main], _to_json(track.fast), _tally_to_json(track.tally)]
-        for track in state.tracks
+    bank = state.bank
+    columns = (bank.log_unspent, bank.windows, bank.bad, bank.total, bank.due)
+    rows = [
+        [_list(capital), *_list(values)]
+        for capital, values in zip(bank.log_capital, np.stack(columns, axis=1), strict=True)
     ]
-    content = {"v": ENGINE_VERSION, "until": _finite(state.until), "tracks": tracks}
+    content = {
+        "v": ENGINE_VERSION,
+        "until": _short(state.until),
+        "asked": [_list(each) for each in state.asked],
+        "rows": rows,
+        "tallies": [_list(_tally(each)) for each in state.tallies],
+        "limited": [_list(_limited(each)) for each in state.limited],
+        "bounds": [_list(each) for each in state.bounds],
+    }
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
 def decode(design: Design, text: str) -> State:
-    """The state that `encode` wrote for this design. Raises ValueError where it is of another version or shape."""
+    """The state that `encode` wrote for this design. Raises ValueError where it is of another version or shape.
+
+    A state of version "1", from before `max`, proofs of safety and the check of the split, is taken over: what it did
+    not have starts afresh.
+    """
     content = json.loads(text)
-    if not isinstance(content, dict) or content.get("v") != ENGINE_VERSION:
-        written = content.get("v") if isinstance(content, dict) else None
-        raise ValueError(f"the engine's state is of version {written!r}, and this engine reads {ENGINE_VERSION!r}")
+    version = content.get("v") if isinstance(content, dict) else None
+    if version not in {"1", ENGINE_VERSION}:
+        raise ValueError(f"the engine's state is of version {version!r}, and this engine reads {ENGINE_VERSION!r}")
     try:
-        tracks = tuple(
-            Track(tuple(_process(each) for each in main), _process(fast), Tally(*tally))
-            for main, fast, tally in content["tracks"]
-        )
-        until = _infinite(content["until"])
-    except (KeyError, TypeError, ValueError) as error:
+        return from_version_1(design, content) if version == "1" else _state(design, content)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the engine's state cannot be read: {error}") from error
-    shape = [objective.boundaries for objective, _ in pairs(design)]
-    if [len(track.main) for track in tracks] != shape:
-        raise ValueError("the engine's state does not belong to this attempt's objectives and candidates")
-    return State(until, tracks)
 
 
-def _to_json(process: Process) -> list[Any]:
-    capital = [_finite(value) for value in process.log_capital]
-    return [capital, process.windows, process.reference_bad, process.reference_total]
+def _state(design: Design, content: dict[str, Any]) -> State:
+    layout = layout_of(design)
+    rows = content["rows"]
+    capital = np.asarray([[_number(value) for value in row[0]] for row in rows], dtype=np.float64)
+    values = np.asarray([[_number(value) for value in row[1:]] for row in rows], dtype=np.float64).reshape(-1, 5)
+    state = State(
+        until=_number(content["until"]),
+        asked=tuple((_number(mine), _number(reference)) for mine, reference in content["asked"]),
+        bank=Bank(
+            capital.reshape(-1, POINTS),
+            values[:, 0].copy(),
+            values[:, 1].copy(),
+            values[:, 2].copy(),
+            values[:, 3].copy(),
+            values[:, 4] != 0,
+        ),
+        tallies=tuple(map(_tally_from, content["tallies"])),
+        limited=tuple(Limited(*map(_number, row)) for row in content["limited"]),
+        bounds=np.asarray([list(map(_number, row)) for row in content["bounds"]], dtype=np.float64).reshape(
+            -1, len(MARGINS)
+        ),
+    )
+    expected = (
+        len(layout.rows),
+        len(layout.pairs),
+        sum(pair.limits for pair in layout.pairs),
+        sum(pair.compares for pair in layout.pairs),
+    )
+    if (len(rows), len(state.tallies), len(state.limited), len(state.bounds)) != expected or len(state.asked) not in {
+        0,
+        len(design.comparisons),
+    }:
+        raise ValueError("it does not belong to this attempt's objectives and candidates")
+    return state
 
 
-def _tally_to_json(tally: Tally) -> list[float]:
-    return [
+def _tally(tally: Tally) -> tuple[float, ...]:
+    return (
         tally.candidate_bad,
         tally.candidate_total,
         tally.reference_bad,
         tally.reference_total,
         tally.windows,
         tally.skipped,
-    ]
+    )
 
 
-def _process(values: list[Any]) -> Process:
-    capital, windows, bad, total = values
-    if len(capital) != POINTS:
-        raise ValueError(f"{len(capital)} alternatives instead of {POINTS}")
-    return Process(tuple(_infinite(value) for value in capital), int(windows), float(bad), float(total))
+def _tally_from(values: list[Any]) -> Tally:
+    a, b, c, d, windows, skipped = map(_number, values)
+    return Tally(a, b, c, d, int(windows), int(skipped))
 
 
-def _finite(value: float) -> float | None:
-    return None if value == -math.inf else value
+def _limited(limited: Limited) -> tuple[float, ...]:
+    return (
+        limited.bad,
+        limited.total,
+        limited.log_sums,
+        limited.log_alone,
+        limited.gate_bad,
+        limited.gate_total,
+        limited.log_safe,
+    )
 
 
-def _infinite(value: float | None) -> float:
-    return -math.inf if value is None else float(value)
+def _list(values: Any) -> list[float | int | None]:
+    return [_short(float(value)) for value in values]
+
+
+def _short(value: float) -> float | int | None:
+    """−inf as null, whole numbers without a fraction."""
+    if value == -math.inf:
+        return None
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _number(value: Any) -> float:
+    if value is None:
+        return -math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r} instead of a number")
+    return float(value)

@@ -1,0 +1,145 @@
+"""From a window to what each row of the bank is shown: the candidate's counts and its reference's, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelroute.analysis.design import Comparison, Objective, Outcomes, Window
+from modelroute.analysis.layout import TOO_FEW, TOO_MANY, Kind, Layout, Pair
+from modelroute.analysis.mixture import Floats
+
+Counts = tuple[float, float, float, float]
+"""(nC, xC, nB, xB)."""
+
+_NOTHING: Counts = (0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one window shows. `table` (P, 4): a row's counts, 0 where it sees nothing; one-arm rows have nB = xB = 0.
+
+    `limits` (P,): the bound p0 of a one-arm row in this window. `pairs`: each pair's counts for people and for the
+    bounds, None where the window is unsettled or unknown for it; `absolute`: the candidate's (n, x) for `max`, so too.
+    `unknown`: the pairs that should have been seen and were not. `alone`: the pairs whose reference has no traffic.
+    """
+
+    table: Floats
+    limits: Floats
+    pairs: tuple[Counts | None, ...]
+    absolute: tuple[tuple[float, float] | None, ...]
+    unknown: tuple[bool, ...]
+    alone: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _PairSeen:
+    candidate: Outcomes | None
+    reference: Outcomes | None
+    alone: bool
+    asked_total: float
+
+    @property
+    def both(self) -> bool:
+        return self.candidate is not None and self.reference is not None
+
+
+def seen_by(layout: Layout, window: Window) -> Seen:
+    """What `window` shows to each row of `layout`. An absent key shows nothing to any row that would need it."""
+    pairs = tuple(_pair_seen(pair, window) for pair in layout.pairs)
+    table = np.zeros((len(layout.rows), 4))
+    limits = layout.margin.copy()
+    for index, row in enumerate(layout.rows):
+        if row.kind in {Kind.MANY, Kind.FEW}:
+            table[index], limits[index] = _completed(layout.checked[row.owner], row.kind, window)
+        else:
+            table[index] = _counts(layout.pairs[row.owner], pairs[row.owner], row.kind, row.boundary, window.settled)
+    usable = tuple(seen if window.settled and _known(seen) else None for seen in pairs)
+    return Seen(
+        table=table,
+        limits=limits,
+        pairs=tuple(
+            _told(pair, seen) if seen is not None else None for pair, seen in zip(layout.pairs, usable, strict=True)
+        ),
+        absolute=tuple(
+            (seen.candidate.total, seen.candidate.absolute) if seen is not None and seen.candidate is not None else None
+            for seen in usable
+        ),
+        unknown=tuple(
+            not _known(seen) and (not seen.alone or pair.limits) for pair, seen in zip(layout.pairs, pairs, strict=True)
+        ),
+        alone=tuple(seen.alone for seen in pairs),
+    )
+
+
+def _known(seen: _PairSeen) -> bool:
+    """Is there all that the pair needs? A reference that is asked for no traffic is not needed."""
+    return seen.candidate is not None and (seen.alone or seen.reference is not None)
+
+
+def _pair_seen(pair: Pair, window: Window) -> _PairSeen:
+    name, comparison = pair.objective.name, pair.comparison
+    candidate = _usable(window.outcomes.get((name, comparison.candidate)), pair.objective)
+    alone = comparison.reference is None or not window.asked.get(comparison.reference, 0.0) > 0
+    reference = (
+        None
+        if comparison.reference is None
+        else _usable(window.outcomes.get((name, comparison.reference)), pair.objective)
+    )
+    requests = sum(outcomes.total for (of, _), outcomes in window.outcomes.items() if of == name)
+    return _PairSeen(candidate, reference, alone, window.asked.get(comparison.candidate, 0.0) * requests)
+
+
+def _usable(outcomes: Outcomes | None, objective: Objective) -> Outcomes | None:
+    """Fewer boundaries than the attempt was frozen with are as good as no counts: none is guessed."""
+    return None if outcomes is None or len(outcomes.compared) < objective.boundaries else outcomes
+
+
+def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: bool) -> Counts:
+    """What a row of a pair is shown of a window.
+
+    Early completions are failures more often than not, so until the split has settled only the fast path looks, with
+    the asked share of the rule's requests in place of the candidate's total.
+    """
+    candidate, reference = seen.candidate, seen.reference
+    if candidate is None or (not settled and kind is not Kind.FAST):
+        return _NOTHING
+    if kind is Kind.LIMIT:
+        return (candidate.total, candidate.absolute, 0.0, 0.0) if _known(seen) else _NOTHING
+    if reference is None:
+        return _NOTHING
+    if kind is Kind.ABOVE:
+        if seen.alone:
+            return _NOTHING
+        return candidate.total, candidate.absolute, reference.total, reference.absolute
+    bad, reference_bad = (
+        (candidate.compared[boundary], reference.compared[boundary])
+        if pair.compares
+        else (candidate.absolute, reference.absolute)
+    )
+    total = candidate.total if settled else max(bad, seen.asked_total)
+    return total, bad, reference.total, reference_bad
+
+
+def _told(pair: Pair, seen: _PairSeen) -> Counts:
+    """The counts that people are told of: those against the reference where there is one, else those for `max`."""
+    candidate, reference = seen.candidate, seen.reference
+    assert candidate is not None, "only what is known is told"
+    if pair.compares:
+        base = (reference.total, reference.compared[0]) if reference is not None else (0.0, 0.0)
+        return candidate.total, candidate.compared[0], *base
+    base = (reference.total, reference.absolute) if reference is not None else (0.0, 0.0)
+    return candidate.total, candidate.absolute, *base
+
+
+def _completed(comparison: Comparison, kind: Kind, window: Window) -> tuple[Counts, float]:
+    """(n, x) and the bound on the candidate's share of what it and its reference completed; nothing at first."""
+    assert comparison.reference is not None, "only a candidate with a reference is checked"
+    asked, rest = (window.asked.get(arm, 0.0) for arm in (comparison.candidate, comparison.reference))
+    mine, theirs = (window.completions.get(arm) for arm in (comparison.candidate, comparison.reference))
+    if not window.settled or mine is None or theirs is None or not asked > 0 or not rest > 0:
+        return _NOTHING, 0.5
+    share = asked / (asked + rest)
+    bound = share * (TOO_MANY if kind is Kind.MANY else TOO_FEW)
+    return (mine + theirs, mine, 0.0, 0.0) if bound < 1 else _NOTHING, bound

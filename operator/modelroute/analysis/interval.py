@@ -1,0 +1,53 @@
+"""Rates for people: an interval that holds at every look at once.
+
+Source: Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences* (the beta-binomial mixture, inverted).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+from modelroute.analysis.mixture import Floats
+
+LEVEL: Final = 0.05
+_BISECTIONS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """0 ≤ `low` ≤ `high` ≤ 1: rates per request."""
+
+    low: float
+    high: float
+
+
+def time_uniform(bad: float, total: float, *, level: float = LEVEL, overdispersion: float = 1.0) -> Interval:
+    """Where the rate behind `bad` of `total` requests lies: 0 ≤ bad ≤ total, fractions allowed; `level` in (0, 1).
+
+    All q with ln B(½ + x, ½ + n − x) − ln B(½, ½) − x·ln q − (n − x)·ln(1 − q) < ln(1/level), counts divided by
+    `overdispersion` D ≥ 1.
+
+    Guarantee: the chance that the interval ever, at any look, misses the mean of the rates that the requests so far
+    were drawn from is at most `level`; they may drift. (For each θ of the mixture, Π(1 − q_i + q_i·ω) ≤ (1 − q̄ + q̄·ω)^n
+    with ω the odds ratio: the logarithm is concave.)
+    """
+    n, x = total / overdispersion, bad / overdispersion
+    if n <= 0:
+        return Interval(0.0, 1.0)
+    mixture = special.betaln(0.5 + x, 0.5 + n - x) - special.betaln(0.5, 0.5) + np.log(level)
+
+    def outside(q: Floats) -> Floats:
+        return np.asarray(mixture - special.xlogy(x, q) - special.xlog1py(n - x, -q) >= 0)
+
+    # At [0] the lower end: out, then in; at [1] the upper end mirrored.
+    rate = x / n
+    out, within = np.asarray([0.0, 1.0]), np.asarray([rate, rate])
+    for _ in range(_BISECTIONS):
+        middle = (out + within) / 2
+        misses = outside(middle)
+        out, within = np.where(misses, middle, out), np.where(misses, within, middle)
+    return Interval(0.0 if x <= 0 else float(out[0]), 1.0 if x >= n else float(out[1]))

@@ -9,10 +9,24 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import beta, binom
 
-from modelroute.analysis.mixture import ALTERNATIVES, SAFE_ALTERNATIVES, Direction
-from modelroute.analysis.one_arm import default_prior, log_e_value, log_factors, log_tail
+from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, Floats
+from modelroute.analysis.one_arm import Direction, log_above, log_below, log_e_alternatives, log_e_sums
 
 HARM, SAFE = Direction.HARM, Direction.SAFE
+
+
+def log_e_value(
+    bad: float, total: float, limit: float, *, direction: Direction, prior: tuple[float, float] | None = None
+) -> float:
+    return float(log_e_sums(total, bad, limit=limit, direction=direction, prior=prior))
+
+
+def log_factors(bad: float, total: float, limit: float, alternatives: Floats) -> Floats:
+    return log_e_alternatives(total, bad, limit=limit, alternatives=alternatives)
+
+
+def log_tail(a: float, b: float, p: float, *, upper: bool) -> float:
+    return float(log_above(a, b, p) if upper else log_below(a, b, p))
 
 
 def by_integration(bad: float, total: float, limit: float, direction: Direction, prior: tuple[float, float]) -> float:
@@ -48,7 +62,7 @@ def by_integration(bad: float, total: float, limit: float, direction: Direction,
 def test_it_is_the_average_likelihood_ratio_over_the_truncated_prior(
     bad: float, total: float, limit: float, prior: tuple[float, float] | None, direction: Direction
 ) -> None:
-    expected = by_integration(bad, total, limit, direction, prior or default_prior(limit))
+    expected = by_integration(bad, total, limit, direction, prior or (0.5, 0.5 / limit))
 
     assert log_e_value(bad, total, limit, direction=direction, prior=prior) == pytest.approx(expected, abs=1e-7)
 
@@ -64,7 +78,7 @@ def test_on_its_side_of_the_limit_nothing_is_gained_in_expectation(limit: float,
     total = 12
     counts = np.arange(total + 1)
     values = np.exp([log_e_value(float(bad), total, limit, direction=direction) for bad in counts])
-    grid = ALTERNATIVES if direction is HARM else SAFE_ALTERNATIVES
+    grid = ALTERNATIVES if direction is HARM else INVERTED
     factors = np.exp([log_factors(float(bad), total, limit, grid) for bad in counts])
     for share in np.linspace(0, 1, 11):
         rate = share * limit if direction is HARM else limit + share * (1 - limit)

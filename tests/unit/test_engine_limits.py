@@ -1,0 +1,148 @@
+"""The engine on objectives with `max`: broken alone, broken by both arms, without a reference, and late."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
+from modelroute.analysis.engine import Assessment, Knowledge, State, advance, assess, start
+
+SLOW = Objective("slow", limit=0.05)
+DESIGN = Design((SLOW,), (Comparison("small", "large"),))
+ALONE = Design((SLOW,), (Comparison("small", None),))
+
+
+def window(
+    k: int,
+    small: tuple[float, float] | None,
+    large: tuple[float, float] | None = (18, 900),
+    share: float = 0.1,
+    absolute: tuple[float, float] | None = None,
+) -> Window:
+    """(bad, total) of each arm; `absolute` are the bad ones for `max`, where they are others."""
+    counts = {"small": small, "large": large}
+    outcomes = {
+        ("slow", arm): Outcomes(each[1], (each[0],), each[0] if absolute is None else absolute[arm == "large"])
+        for arm, each in counts.items()
+        if each is not None
+    }
+    return Window(5.0 * k - 5, 5.0 * k, outcomes, {"small": share, "large": 1 - share}, True)
+
+
+def known(*windows: Window, design: Design = DESIGN) -> Assessment:
+    return assess(design, after(*windows, design=design))
+
+
+def after(*windows: Window, design: Design = DESIGN) -> State:
+    state = start(design)
+    for each in windows:
+        state = advance(design, state, each)
+    return state
+
+
+def test_a_candidate_above_its_limit_and_above_its_reference_goes_back() -> None:
+    found = known(*(window(k, (12, 100)) for k in range(1, 30)))
+
+    assert found.rollback_breached
+    assert found.findings[0].strongest_process == "max"
+    assert found.findings[0].verdict is Knowledge.HARMFUL
+
+
+def test_a_candidate_within_its_limit_stays_though_it_is_worse_than_its_reference() -> None:
+    found = known(*(window(k, (4, 100), (9, 900)) for k in range(1, 60)))
+
+    assert not found.rollback_breached
+    assert not found.findings[0].reference_too
+
+
+def test_where_the_reference_breaks_the_limit_too_it_is_said_and_nothing_goes_back() -> None:
+    """With 400 requests a window against 900: more than enough to show that 12 % is above 5 %."""
+    found = known(*(window(k, (48, 400), (108, 900), share=0.3) for k in range(1, 40)))
+
+    assert not found.rollback_breached
+    assert found.findings[0].reference_too
+    assert found.findings[0].verdict is Knowledge.REFERENCE_TOO
+
+
+def test_without_a_reference_the_limit_stands_alone() -> None:
+    found = known(*(window(k, (12, 100), None) for k in range(1, 30)), design=ALONE)
+
+    assert found.rollback_breached
+    assert found.findings[0].in_words() == "348 of 2,900 bad"
+
+
+def test_without_reference_traffic_the_limit_stands_alone_from_then_on() -> None:
+    """At the last step the reference is asked for nothing; before, both broke the limit alike."""
+    both = [window(k, (12, 100), (108, 900)) for k in range(1, 10)]
+    alone = [window(k, (120, 1000), None, share=1.0) for k in range(10, 20)]
+
+    assert not known(*both).rollback_breached
+    assert known(*both, *alone).rollback_breached
+
+
+def test_a_reference_that_should_be_there_and_is_unknown_hides_the_window() -> None:
+    state = after(*(window(k, (50, 100), None) for k in range(1, 10)))
+
+    assert state.bank == start(DESIGN).bank
+    assert state.limited == start(DESIGN).limited
+    assert state.tallies[0].skipped == 9
+
+
+def test_after_hours_of_health_a_broken_limit_is_still_found_out_within_minutes() -> None:
+    healthy = [window(k, (1, 100)) for k in range(1, 700)]
+    broken = [window(k, (12, 100)) for k in range(700, 725)]
+
+    assert not known(*healthy).rollback_breached
+    assert known(*healthy, *broken).rollback_breached
+
+
+def test_a_margin_and_a_limit_are_two_forms_of_one_objective() -> None:
+    design = Design((Objective("slow", margin=0.02, limit=0.2),), DESIGN.comparisons)
+    worse = known(*(window(k, (9, 100), (18, 900)) for k in range(1, 40)), design=design)
+    above = known(*(window(k, (30, 100), (261, 900)) for k in range(1, 40)), design=design)
+
+    assert worse.rollback_breached
+    assert worse.findings[0].strongest_process == "margin"
+    assert not above.rollback_breached
+    assert above.findings[0].reference_too
+
+
+def test_what_is_bad_for_the_limit_is_counted_apart_from_what_is_compared() -> None:
+    """A wrong model name answers 404: bad against the reference, no breach of `max`."""
+    windows = [window(k, (90, 100), (9, 900), absolute=(0, 9)) for k in range(1, 30)]
+
+    assert not known(*windows).findings[0].reference_too
+    assert not known(*windows).rollback_breached
+
+
+def test_a_pause_objective_with_a_limit_pauses() -> None:
+    design = Design((Objective("slow", limit=0.05, action=Action.PAUSE),), DESIGN.comparisons)
+    found = known(*(window(k, (12, 100)) for k in range(1, 30)), design=design)
+
+    assert found.pause_breached
+    assert not found.rollback_breached
+
+
+def test_at_its_limit_a_candidate_is_rolled_back_in_at_most_5_percent_of_attempts() -> None:
+    chance = np.random.default_rng(21)
+    runs, crossed = 60, 0
+    for _ in range(runs):
+        state = start(DESIGN)
+        for k in range(1, 26):
+            state = advance(
+                DESIGN, state, window(k, (chance.binomial(100, 0.05), 100), (chance.binomial(900, 0.01), 900))
+            )
+            if assess(DESIGN, state).rollback_breached:
+                crossed += 1
+                break
+
+    assert crossed <= 0.05 * runs + 1, f"{crossed} of {runs} attempts"
+
+
+@pytest.mark.parametrize("total", [0.0, 1.0])
+def test_windows_with_next_to_nothing_in_them_are_no_evidence(total: float) -> None:
+    found = known(*(window(k, (0, total), (0, total)) for k in range(1, 200)))
+
+    assert not found.rollback_breached
+    assert np.isfinite(found.rollback_log_evidence)

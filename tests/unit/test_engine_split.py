@@ -1,0 +1,111 @@
+"""The split on the wire against the one asked for: too many, too few, none at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
+from modelroute.analysis.engine import Assessment, State, advance, assess, start
+
+DESIGN = Design((Objective("errors", margin=0.005),), (Comparison("small", "large"),), checks_split=True)
+
+
+def window(
+    k: int, small: float | None, large: float | None = 900, *, share: float = 0.1, settled: bool = True
+) -> Window:
+    completions = {arm: count for arm, count in (("small", small), ("large", large)) if count is not None}
+    outcomes = {("errors", arm): Outcomes(count, (0.0,), 0.0) for arm, count in completions.items()}
+    return Window(5.0 * k - 5, 5.0 * k, outcomes, {"small": share, "large": 1 - share}, settled, completions)
+
+
+def after(*windows: Window, design: Design = DESIGN) -> State:
+    state = start(design)
+    for each in windows:
+        state = advance(design, state, each)
+    return state
+
+
+def known(*windows: Window, design: Design = DESIGN) -> Assessment:
+    return assess(design, after(*windows, design=design))
+
+
+def test_the_split_that_was_asked_for_raises_nothing() -> None:
+    found = known(*(window(k, 100) for k in range(1, 100)))
+
+    assert not found.rollback_breached
+    assert not found.answering[0].mismatch
+    assert found.most_silent is None
+
+
+@pytest.mark.parametrize("small", [93, 107])
+def test_within_a_tenth_of_the_asked_share_nothing_is_said_however_long_it_lasts(small: float) -> None:
+    found = known(*(window(k, small) for k in range(1, 400)))
+
+    assert not found.rollback_breached
+    assert not found.answering[0].mismatch
+
+
+def test_a_candidate_that_never_answers_while_its_reference_does_is_harm() -> None:
+    found = known(*(window(k, 0) for k in range(1, 6)))
+
+    assert found.rollback_breached
+    assert found.most_silent is not None
+    assert found.most_silent.candidate == "small"
+    assert found.answering[0].silent
+
+
+def test_a_candidate_that_stops_answering_after_hours_of_health_is_harm() -> None:
+    healthy = [window(k, 100) for k in range(1, 700)]
+
+    assert known(*healthy, *(window(k, 0) for k in range(700, 708))).rollback_breached
+
+
+def test_one_silent_window_decides_nothing() -> None:
+    assert not known(*(window(k, 100) for k in range(1, 20)), window(20, 0)).rollback_breached
+
+
+def test_too_many_completions_are_a_mismatch_and_no_harm() -> None:
+    found = known(*(window(k, 180, 820) for k in range(1, 30)))
+
+    assert found.answering[0].mismatch
+    assert not found.rollback_breached
+
+
+def test_where_the_reference_does_not_answer_the_candidate_is_not_to_blame() -> None:
+    found = known(*(window(k, 100, 0) for k in range(1, 30)))
+
+    assert found.answering[0].mismatch
+    assert not found.rollback_breached
+
+
+def test_a_third_arm_that_dies_changes_nothing_for_the_others() -> None:
+    """Half of the traffic is a third arm's, and that is gone: the candidate still has a tenth of what its pair does."""
+    state = start(DESIGN)
+    for k in range(1, 100):
+        each = window(k, 50, 450)
+        state = advance(DESIGN, state, Window(each.start, each.end, each.outcomes,
+                        {"small": 0.05, "large": 0.45, "third": 0.5}, True, each.completions))  # fmt: skip
+
+    assert not assess(DESIGN, state).answering[0].mismatch
+    assert not assess(DESIGN, state).rollback_breached
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [window(1, 0, settled=False), window(1, None), window(1, 0, None), window(1, 0, share=1.0)],
+    ids=["settling", "candidate unknown", "reference unknown", "nothing asked of the reference"],
+)
+def test_what_says_nothing_of_the_split_moves_no_evidence(silent: Window) -> None:
+    state = after(silent)
+
+    assert (assess(DESIGN, state).answering[0].log_few, assess(DESIGN, state).answering[0].log_many) == (0, 0)
+
+
+def test_the_split_has_a_share_of_alpha_like_one_more_objective() -> None:
+    with_it, without = DESIGN, Design(DESIGN.objectives, DESIGN.comparisons)
+    windows = [window(k, 100) for k in range(1, 10)]
+
+    assert known(*windows, design=without).answering == ()
+    assert (
+        known(*windows, design=with_it).rollback_log_evidence != known(*windows, design=without).rollback_log_evidence
+    )

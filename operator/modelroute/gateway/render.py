@@ -57,9 +57,12 @@ def render(template: Template, order: RouteOrder) -> Json:
         rule["filters"] = list(template.filters)
     if template.timeouts:
         rule["timeouts"] = dict(template.timeouts)
-    spec: Json = {"parentRefs": list(template.parent_refs), "rules": [rule]}
-    if template.hostnames:
-        spec["hostnames"] = list(template.hostnames)
+    # All three even where empty: what is not in an apply is not ours, and somebody else's hostnames would stay.
+    spec: Json = {
+        "parentRefs": list(template.parent_refs),
+        "hostnames": list(template.hostnames),
+        "rules": [rule],
+    }
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",

@@ -1,0 +1,269 @@
+"""The one way to the API server, where the server does not behave: every answer, and none, is an error of our tree."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from modelroute.cluster import client
+from modelroute.cluster.backends import Backends
+from modelroute.cluster.client import ENDPOINT_SLICES, HTTP_ROUTES, MODEL_ROUTES, SERVICES, Json, Kind, Objects
+from modelroute.errors import Conflict, Invalid, ModelRouteError, Unavailable
+from modelroute.rollout.split import Backend
+
+SOON_S = 0.3
+
+
+def objects_at(tmp_path: Path, url: str) -> Objects:
+    kubeconfig = tmp_path / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "x",
+    }
+    kubeconfig.write_text(json.dumps(content), encoding="utf-8")
+    return Objects(client.configuration(str(kubeconfig)), workers=4)
+
+
+@contextmanager
+def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """An HTTP server on loopback that answers everything in the same way; gives its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            answer(self)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: pytest has its own words."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{http.server_address[1]}"
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+def answering(status: int, body: str, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body.encode())))
+        request.end_headers()
+        request.wfile.write(body.encode())
+
+    return answer
+
+
+def said(message: str) -> str:
+    return json.dumps({"kind": "Status", "message": message})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (400, said("the body is wrong"), Invalid),
+        (401, said("Unauthorized"), Unavailable),
+        (403, said("modelroutes is forbidden"), Unavailable),
+        (409, said("the object has been modified"), Conflict),
+        (422, said("spec.models: too long"), Invalid),
+        (429, said("too many requests"), Unavailable),
+        (500, said("etcd is slow"), Unavailable),
+        (503, "<html>a proxy's own words</html>", Unavailable),
+        (200, "<html>not the API server</html>", Unavailable),
+        (200, "", Unavailable),
+    ],
+)
+async def test_every_answer_is_the_error_that_says_what_can_be_done(
+    tmp_path: Path, status: int, body: str, error: type[ModelRouteError]
+) -> None:
+    with server(answering(status, body)) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(error) as caught:
+            await objects.replace_status(MODEL_ROUTES, "chat", "support", {})
+        objects.close()
+
+    assert type(caught.value) is error
+    path = "PUT /apis/modelroute.dev/v1alpha1/namespaces/chat/modelroutes/support/status"
+    assert str(caught.value).startswith(f"{path}: {status}: ")
+    if body.startswith("{"):
+        assert json.loads(body)["message"] in str(caught.value)
+
+
+async def test_what_is_not_there_is_none_and_a_delete_of_it_no_error(tmp_path: Path) -> None:
+    with server(answering(404, said("not found"))) as url:
+        objects = objects_at(tmp_path, url)
+
+        assert await objects.get(MODEL_ROUTES, "chat", "support") is None
+        await objects.delete(MODEL_ROUTES, "chat", "support", uid="u")
+        with pytest.raises(Unavailable):
+            await objects.list(MODEL_ROUTES, "chat", labels="a=b")
+        objects.close()
+
+
+async def test_a_long_message_of_the_api_server_is_cut(tmp_path: Path) -> None:
+    with server(answering(422, said("no " * 5_000))) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(Invalid) as caught:
+            await objects.create(MODEL_ROUTES, "chat", {})
+        objects.close()
+
+    assert len(str(caught.value)) < 600
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def elsewhere(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        answering(302, "{}", Location="/stolen")(request)
+
+    with server(elsewhere) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(Unavailable):
+            await objects.get(MODEL_ROUTES, "chat", "support")
+        objects.close()
+
+    assert asked == ["/apis/modelroute.dev/v1alpha1/namespaces/chat/modelroutes/support"]
+
+
+async def test_a_connection_that_is_refused_is_unavailable_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    objects = objects_at(tmp_path, f"http://127.0.0.1:{port}")
+
+    with pytest.raises(Unavailable, match=r"the API server did not answer GET /apis/modelroute\.dev"):
+        await objects.get(MODEL_ROUTES, "chat", "support")
+    objects.close()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda objects: objects.get(MODEL_ROUTES, "chat", "support"),
+        lambda objects: objects.list(MODEL_ROUTES, "chat", labels="a=b"),
+        lambda objects: objects.create(MODEL_ROUTES, "chat", {}),
+        lambda objects: objects.replace_status(MODEL_ROUTES, "chat", "support", {}),
+        lambda objects: objects.apply(HTTP_ROUTES, "chat", "support", {}),
+        lambda objects: objects.delete(MODEL_ROUTES, "chat", "support", uid="u"),
+    ],
+    ids=["get", "list", "create", "replace_status", "apply", "delete"],
+)
+async def test_no_call_waits_longer_than_its_timeout_for_a_server_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Objects], object]
+) -> None:
+    monkeypatch.setattr(client, "READ_TIMEOUT_S", SOON_S)
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        objects = objects_at(tmp_path, f"http://127.0.0.1:{hanging.getsockname()[1]}")
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="did not answer"):
+            await call(objects)  # type: ignore[misc]
+        objects.close()
+
+    assert SOON_S <= time.monotonic() - began < 10 * SOON_S
+
+
+async def test_a_server_that_hangs_up_is_unavailable_and_not_asked_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def hang_up(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        request.connection.shutdown(socket.SHUT_RDWR)
+        request.close_connection = True
+
+    with server(hang_up) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(Unavailable):
+            await objects.create(MODEL_ROUTES, "chat", {})
+        objects.close()
+
+    assert len(asked) == 1, "a write is never repeated behind the caller's back"
+
+
+async def test_the_token_of_the_kubeconfig_goes_with_every_call(tmp_path: Path) -> None:
+    tokens: list[str | None] = []
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        tokens.append(request.headers.get("Authorization"))
+        answering(200, '{"items": []}')(request)
+
+    with server(note) as url:
+        objects = objects_at(tmp_path, url)
+        await objects.list(MODEL_ROUTES, "chat", labels="a=b")
+        objects.close()
+
+    assert tokens == ["Bearer secret"]
+
+
+# Backends.
+
+
+class Services(Objects):
+    """One Service and its EndpointSlices, in memory."""
+
+    def __init__(self, service: Json | None, *slices: Json) -> None:
+        self._service, self._slices = service, list(slices)
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Json | None:
+        assert kind == SERVICES
+        return self._service
+
+    async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Json]:
+        assert (kind, labels) == (ENDPOINT_SLICES, "kubernetes.io/service-name=llama-8b")
+        return self._slices
+
+
+SERVICE: Json = {"spec": {"ports": [{"port": 8000}, {"port": 9000}], "selector": {"app": "llama"}}}
+READY: Json = {"endpoints": [{"conditions": {"ready": False}}, {"conditions": {"ready": True}}]}
+
+
+@pytest.mark.parametrize(
+    ("services", "says"),
+    [
+        (Services(SERVICE, READY), None),
+        (Services(SERVICE, {"endpoints": [{}]}), None),
+        (Services({"spec": {"ports": [{"port": 8000}]}}), None),
+        (Services(None), "spec.x: Service llama-8b in namespace chat does not exist: create it, or correct the name"),
+        (Services({"spec": {}}), "has no port 8000 (it has: none)"),
+        (Services({"spec": {"ports": [{"port": 80}, {"port": 90}]}}), "has no port 8000 (it has: 80, 90)"),
+        (Services(SERVICE), "has no ready endpoint"),
+        (Services(SERVICE, {"endpoints": None}), "has no ready endpoint"),
+        (Services(SERVICE, {"endpoints": [{"conditions": {"ready": False}}]}), "has no ready endpoint"),
+    ],
+    ids=[
+        "ready",
+        "unset means ready",
+        "endpoints of somebody else's",
+        "no Service",
+        "no ports",
+        "other ports",
+        "no slices",
+        "an empty slice",
+        "not ready",
+    ],
+)
+async def test_a_backend_has_no_problem_or_one_that_says_what_to_do(services: Services, says: str | None) -> None:
+    problem = await Backends(services).problem_with(Backend("chat", "llama-8b", 8000), field="spec.x")
+
+    if says is None:
+        assert problem is None
+    else:
+        assert problem is not None
+        assert says in problem.message

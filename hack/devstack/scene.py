@@ -96,12 +96,17 @@ class Scene:
         self.stack.add_scrape_target(f"{ip}:{MODEL_PORT}", namespace=self.namespace, service=name)
         return server
 
-    def start_operator(self, *, kubeconfig: Path | None = None, **analysis: object) -> Process:
-        """The operator as a process, with its own ServiceAccount's token and the role that the chart ships."""
+    def start_operator(
+        self, *, kubeconfig: Path | None = None, also: Sequence["Scene"] = (), **analysis: object
+    ) -> Process:
+        """The operator as a process, with its own ServiceAccount's token and the role that the chart ships.
+
+        It watches this scene's namespace and those of `also`.
+        """
         content = {
             "prometheus": {"default": {"url": self.stack.prometheus_url, "scrapeInterval": "1s"}},
             "analysis": {"window": f"{WINDOW_S}s", "settleMin": f"{SETTLE_MIN_S}s", **analysis},
-            "namespaces": [self.namespace],
+            "namespaces": [scene.namespace for scene in (self, *also)],
         }
         config = self._directory / "operator.yaml"
         config.write_text(yaml.safe_dump(content))

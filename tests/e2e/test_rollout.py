@@ -171,6 +171,41 @@ def test_a_version_that_fails_every_request_goes_back_on_the_fast_path_before_it
     assert windows < 5, f"decided after {windows:.1f} windows"
 
 
+SETBACKS: tuple[tuple[Json, Json], ...] = (
+    ({"name": "safety", "metric": "SafetyViolationRate", "maxIncrease": "0.5pp"}, {"unsafe_rate": 0.2}),
+    ({"name": "slow", "metric": "LatencyAbove", "threshold": "2s", "maxIncrease": "5pp"}, {"slow_factor": 8.0}),
+    ({"name": "errors", "metric": "ErrorRate", "maxIncrease": "0.5pp"}, {"hang_rate": 1.0}),
+)
+
+
+def test_versions_that_are_unsafe_slow_or_hanging_go_back_side_by_side(scene: Scene) -> None:
+    """Three routes at once under one operator, each with an objective of its own."""
+    made = [Scene(scene.stack, scene.stack.create_namespace(f"{scene.namespace}-{n}")) for n in range(len(SETBACKS))]
+    try:
+        for each, (objective, faults) in zip(made, SETBACKS, strict=True):
+            each.set_up()
+            each.add_model("large-v1", seed=1)
+            each.add_model("small-v1", seed=2, **faults)
+            each.apply(manifest(each, large=100, small=0, objectives=[objective]))
+        made[0].start_operator(also=made[1:])
+        loads = [each.start_load(rate=30.0, duration_s=240.0, seed=3) for each in made]
+        for each, (objective, _) in zip(made, SETBACKS, strict=True):
+            wait_for(each, in_phase("Stable"), what=f"{objective['name']} is Stable")
+            each.apply(manifest(each, large=60, small=40, objectives=[objective]))
+        for each, load, (objective, _) in zip(made, loads, SETBACKS, strict=True):
+            wait_for(each, in_phase("RolledBack"), what=f"{objective['name']} is rolled back", timeout_s=150)
+            (rollout,) = each.rollouts()
+            assert rollout["status"]["decision"]["objective"] == objective["name"]
+            assert each.weights(ROUTE) == {"large-v1": 10_000, "small-v1": 0}
+            load.process.kill()
+            live_at = rollout["status"]["startedAt"]
+            assert failed_at_gateway(between(load.records(), since=_seconds(live_at))) == []
+    finally:
+        for each in made:
+            each.tear_down()
+            scene.stack.kubectl("delete", "namespace", each.namespace, "--wait=false")
+
+
 def test_careless_input_is_told_in_a_sentence_and_moves_no_traffic(scene: Scene) -> None:
     scene.add_model("large-v1", seed=1)
     scene.start_operator()

@@ -135,7 +135,9 @@ def test_a_step_of_one_candidate_leaves_the_proof_of_another_alone() -> None:
 
 
 def test_requests_lacking_shrink_to_nothing_where_safety_is_near_and_are_unknown_where_it_is_not() -> None:
-    early, later = (known(*(window(k) for k in range(1, n))).findings[0].requests_lacking for n in (2, 3))
+    early, later = (
+        known(*(window(k, (1, 100), (9, 900)) for k in range(1, n))).findings[0].requests_lacking for n in (2, 4)
+    )
     never = known(*(window(k, (20, 300)) for k in range(1, 20))).findings[0].requests_lacking
 
     assert early is not None

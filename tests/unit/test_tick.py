@@ -211,6 +211,31 @@ async def test_what_was_done_is_announced_even_where_the_status_cannot_be_writte
     assert [told.count(reason) for reason in (Reason.HARM_DETECTED, Reason.ROLLING_BACK, Reason.ROLLED_BACK)] == [1] * 3
 
 
+async def test_a_step_whose_route_was_changed_meanwhile_is_finished_and_told_once() -> None:
+    undisturbed = await run_with(promotion, Faults())
+    world, ticker = await stable()
+    world.apply()
+    refused: list[str] = []
+
+    def conflict_once_per_split(write: Write) -> Exception | None:
+        weights = str(write.body.get("spec", {}).get("rules"))
+        if str(write) != ROUTE or weights in refused:
+            return None
+        refused.append(weights)
+        return Conflict("409")
+
+    world.faults = Faults(before=conflict_once_per_split)
+    while world.status.get("attempt") != 1 or world.status["phase"] != "Stable":
+        try:
+            world.now += await ticker.tick(NAMESPACE, NAME) or 0.0
+        except Conflict:
+            world.now += 0.3
+
+    assert len(refused) == 2
+    assert world.splits() == undisturbed.splits()
+    assert [said.reason for said in world.events] == [said.reason for said in undisturbed.events]
+
+
 async def test_an_outage_of_prometheus_does_not_stop_a_rollback_that_was_decided() -> None:
     world, _ = await progressing()
     world.bad_share = {"small-v1": 0.5}

@@ -33,12 +33,13 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
             await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
         except ModelRouteError:
             # What was decided is written down and done, and is not decided again: its events are now or never.
-            await _tell(ports, seen, decision.announcements, now)
+            await tell(ports, seen, decision.announcements, now)
             raise
-    await _tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now)
+    await tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now)
 
 
-async def _tell(ports: Ports, seen: Seen, announcements: Iterable[Announcement], now: float) -> None:
+async def tell(ports: Ports, seen: Seen, announcements: Iterable[Announcement], now: float) -> None:
+    """An event for each; one that cannot be written is only logged."""
     for place, said in enumerate(announcements):
         try:
             # A microsecond apart, so that whoever sorts them by time keeps their order.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelroute.controller.act import act
-from modelroute.controller.announce import announce
+from modelroute.controller.announce import announce, tell
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
@@ -41,7 +41,12 @@ class Ticker:
             return None
         decision = decide(seen.observation, self.clock())
         await self._write_down(seen, decision)
-        decision = await act(self.ports, seen, decision)
+        try:
+            decision = await act(self.ports, seen, decision)
+        except ModelRouteError:
+            # It is written down, and the next tick carries it out without deciding it again: now or never.
+            await tell(self.ports, seen, decision.announcements, self.clock())
+            raise
         await announce(self.ports, seen, decision, now=self.clock())
         if not decision.fresh:
             await tidy_history(self.ports, seen)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modelroute.analysis.bank import Bank, after_window, restarted
 from modelroute.analysis.bounds import log_e_bounds
@@ -17,6 +19,8 @@ from modelroute.analysis.limits import limited_after
 from modelroute.analysis.mixture import Flags, Floats
 from modelroute.analysis.one_arm import log_e_alternatives
 from modelroute.analysis.two_arm import log_e_values
+
+_TOGETHER: Final = 512
 
 
 def advance(design: Design, state: State, window: Window) -> State:
@@ -116,7 +120,7 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
         log_goal=np.concatenate([layout.log_goal for layout in layouts]),
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
-    bounds = log_e_bounds([(job.design, job.state, job.seen) for job in jobs])
+    bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])
     return [
         _put_together(job, part, bound)
         for job, part, bound in zip(jobs, _parted(after, sizes), bounds, strict=True)
@@ -134,9 +138,9 @@ def _log_ratios(
     limits = np.concatenate([job.seen.limits for job in jobs])
     found = np.zeros(alternatives.shape)
     both, one = two_arm & bets, ~two_arm & bets
-    if both.any():
-        found[both] = log_e_values(
-            *table[both].T, guess=guess[both], alternatives=alternatives[both], ratio=ratio[both], margin=margin[both]
+    for rows in _chunks(np.flatnonzero(both)):
+        found[rows] = log_e_values(
+            *table[rows].T, guess=guess[rows], alternatives=alternatives[rows], ratio=ratio[rows], margin=margin[rows]
         )
     if one.any():
         found[one] = log_e_alternatives(
@@ -145,13 +149,18 @@ def _log_ratios(
     return found
 
 
+def _chunks(rows: NDArray[np.intp]) -> Iterable[NDArray[np.intp]]:
+    """In parts whose arithmetic stays in the processor's cache: many attempts at once take half the time so."""
+    return (rows[begin : begin + _TOGETHER] for begin in range(0, len(rows), _TOGETHER))
+
+
 def _put_together(job: _Job, bank: Bank, bounds: Floats) -> State:
     return State(
         until=job.window.end,
         asked=job.state.asked,
         bank=bank,
         tallies=tuple(_tallied(job, index, tally) for index, tally in enumerate(job.state.tallies)),
-        limited=limited_after(job.design, job.state, job.seen, bank),
+        limited=limited_after(job.design, job.layout, job.state, job.seen, bank),
         bounds=bounds,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -13,7 +13,7 @@ from modelroute.analysis.bounds import smallest_refuted
 from modelroute.analysis.design import Action, Design
 from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.interval import Interval, time_uniform
-from modelroute.analysis.lacking import requests_lacking
+from modelroute.analysis.lacking import Forecast
 from modelroute.analysis.layout import FAST_SHARE, Kind, Layout, Pair, form_share, layout_of, shares
 from modelroute.analysis.limits import log_broken, log_harm
 from modelroute.analysis.mixture import Floats
@@ -39,8 +39,6 @@ class Finding:
     "margin@1" for further boundaries, "fast", "max".
     `log_safe`: ln E of the proof of safety since the gate began, None where there is nothing to prove it by.
     `worst_difference`: "could still be up to this much worse", a share (0.004: 0.4 pp); None where nothing is refuted.
-    `requests_lacking`: about how many more of the candidate's requests prove it safe at the rates seen so far; 0 once
-    it is proven, None where they do not lead there.
     """
 
     objective: str
@@ -55,8 +53,8 @@ class Finding:
     proven_safe: bool = False
     reference_too: bool = False
     worst_difference: float | None = None
-    requests_lacking: float | None = None
     overdispersion: float = 1.0
+    forecast: Forecast | None = field(default=None, repr=False)
 
     @property
     def verdict(self) -> Knowledge:
@@ -81,6 +79,18 @@ class Finding:
     def reference_interval(self) -> Interval:
         """The reference's, likewise."""
         return time_uniform(self.tally.reference_bad, self.tally.reference_total, overdispersion=self.overdispersion)
+
+    @property
+    def requests_lacking(self) -> float | None:
+        """About how many more of the candidate's requests prove it safe at the rates seen so far: no guarantee.
+
+        0 once it is proven; None where such requests would not prove it, or nothing was counted.
+        """
+        if self.proven_safe:
+            return 0.0
+        if self.forecast is None or self.log_safe is None:
+            return None
+        return self.forecast.requests_lacking(self.tally, self.log_safe)
 
     def in_words(self) -> str:
         """'35 of 125 bad against 0 of 377 by large'."""
@@ -231,8 +241,8 @@ def _finding(
         proven_safe=proven,
         reference_too=not harmful and form + broken - part >= limit,
         worst_difference=None if bound is None else smallest_refuted(bound, design.beta),
-        requests_lacking=0.0 if proven else requests_lacking(pair, tally, own, safe, design),
         overdispersion=design.overdispersion,
+        forecast=Forecast(pair.objective, pair.compares, own, design.beta, design.overdispersion),
     )
 
 

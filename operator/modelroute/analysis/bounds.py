@@ -14,7 +14,7 @@ import numpy as np
 from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import MARGINS, State
-from modelroute.analysis.layout import layout_of
+from modelroute.analysis.layout import Layout
 from modelroute.analysis.mixture import Floats
 from modelroute.analysis.two_arm import log_e_values
 
@@ -31,11 +31,10 @@ def smallest_refuted(log_e: Floats, level: float) -> float | None:
     return None if first == len(MARGINS) else float(MARGINS[first])
 
 
-def log_e_bounds(attempts: Sequence[tuple[Design, State, Seen]]) -> list[Floats]:
+def log_e_bounds(attempts: Sequence[tuple[Design, Layout, State, Seen]]) -> list[Floats]:
     """`State.bounds` of each attempt after a window. Tempered and capped like every process of the engine."""
     rows, where = [], []
-    for at, (design, state, seen) in enumerate(attempts):
-        layout = layout_of(design)
+    for at, (design, layout, state, seen) in enumerate(attempts):
         comparing = (index for index, pair in enumerate(layout.pairs) if pair.compares)
         for line, index in enumerate(comparing):
             counts, tally = seen.pairs[index], state.tallies[index]
@@ -46,7 +45,7 @@ def log_e_bounds(attempts: Sequence[tuple[Design, State, Seen]]) -> list[Floats]
             candidate = (0.5 + tally.candidate_bad) / (prior + tally.candidate_total)
             rows.append((*counts, reference, candidate, design.overdispersion, -math.log(design.beta)))
             where.append((at, line))
-    found = [state.bounds.copy() for _, state, _ in attempts]
+    found = [state.bounds.copy() for _, _, state, _ in attempts]
     if rows:
         before = np.stack([found[at][line] for at, line in where])
         for (at, line), value in zip(where, _grown(before, np.asarray(rows)), strict=True):

@@ -48,16 +48,17 @@ class _PairSeen:
 def seen_by(layout: Layout, window: Window) -> Seen:
     """What `window` shows to each row of `layout`. An absent key shows nothing to any row that would need it."""
     pairs = tuple(_pair_seen(pair, window) for pair in layout.pairs)
-    table = np.zeros((len(layout.rows), 4))
+    table: list[Counts] = []
     limits = layout.margin.copy()
     for index, row in enumerate(layout.rows):
-        if row.kind in {Kind.MANY, Kind.FEW}:
-            table[index], limits[index] = _completed(layout.checked[row.owner], row.kind, window)
+        if row.kind is Kind.MANY or row.kind is Kind.FEW:
+            counts, limits[index] = _completed(layout.checked[row.owner], row.kind, window)
         else:
-            table[index] = _counts(layout.pairs[row.owner], pairs[row.owner], row.kind, row.boundary, window.settled)
+            counts = _counts(layout.pairs[row.owner], pairs[row.owner], row.kind, row.boundary, window.settled)
+        table.append(counts)
     usable = tuple(seen if window.settled and _known(seen) else None for seen in pairs)
     return Seen(
-        table=table,
+        table=np.asarray(table, dtype=np.float64).reshape(-1, 4),
         limits=limits,
         pairs=tuple(
             _told(pair, seen) if seen is not None else None for pair, seen in zip(layout.pairs, usable, strict=True)

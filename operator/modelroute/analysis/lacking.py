@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from modelroute.analysis.design import Design
+from modelroute.analysis.design import Objective
 from modelroute.analysis.evidence import Limited, Tally
-from modelroute.analysis.layout import Pair
 from modelroute.analysis.mixture import INVERTED
 from modelroute.analysis.one_arm import log_e_alternatives
 from modelroute.analysis.two_arm import log_e_values
 
 
-def requests_lacking(
-    pair: Pair, tally: Tally, limited: Limited | None, log_safe: float | None, design: Design
-) -> float | None:
-    """About how many of the candidate's requests are lacking until ln E reaches ln(1/β); None if it does not get there.
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is to be proven: against the reference if `compares`, and of `max` if there is `limited`. β in (0, 1)."""
 
-    What lacks, divided by how much the best alternative of the grid gains per request at the rates seen so far: the
-    slowest of what must be proven. No guarantee.
-    """
-    if log_safe is None or not tally.candidate_total > 0:
-        return None
-    growth = []
-    objective = pair.objective
-    if pair.compares:
-        if not tally.reference_total > 0:
+    objective: Objective
+    compares: bool
+    limited: Limited | None
+    beta: float
+    overdispersion: float
+
+    def requests_lacking(self, tally: Tally, log_safe: float) -> float | None:
+        """About how many of the candidate's requests are lacking until ln E goes from `log_safe` to ln(1/β).
+
+        What lacks, divided by how much the best alternative of the grid gains per request at the rates seen so far: the
+        slowest of what must be proven. None if it does not get there. No guarantee.
+        """
+        if not tally.candidate_total > 0 or (self.compares and not tally.reference_total > 0):
             return None
-        reference = (0.5 + tally.reference_bad) / (0.5 / objective.prior_rate + tally.reference_total)
+        growth = [self._against_reference(tally)] if self.compares else []
+        if self.limited is not None and self.objective.limit is not None and self.limited.total > 0:
+            rate = self.limited.bad / self.limited.total
+            gains = log_e_alternatives(1.0, rate, limit=self.objective.limit, alternatives=INVERTED)
+            growth.append(float(np.max(gains)))
+        slowest = min(growth, default=0.0) / self.overdispersion
+        return (-math.log(self.beta) - log_safe) / slowest if slowest > 1e-12 else None
+
+    def _against_reference(self, tally: Tally) -> float:
+        size = tally.candidate_total
+        guess = (0.5 + tally.reference_bad) / (0.5 / self.objective.prior_rate + tally.reference_total)
         gains = log_e_values(
-            1.0, tally.candidate_bad / tally.candidate_total,
-            tally.reference_total / tally.candidate_total, tally.reference_bad / tally.candidate_total,
-            guess=reference, alternatives=INVERTED, ratio=objective.ratio or 1.0, margin=objective.margin or 0.0,
+            1.0, tally.candidate_bad / size, tally.reference_total / size, tally.reference_bad / size,
+            guess=guess, alternatives=INVERTED, ratio=self.objective.ratio or 1.0, margin=self.objective.margin or 0.0,
         )  # fmt: skip
-        growth.append(float(np.max(gains)))
-    if limited is not None and objective.limit is not None and limited.total > 0:
-        rate = limited.bad / limited.total
-        growth.append(
-            float(np.max(log_e_alternatives(1.0, rate, limit=objective.limit, alternatives=INVERTED)))
-        )  # fmt: skip
-    slowest = min(growth, default=0.0) / design.overdispersion
-    return (-math.log(design.beta) - log_safe) / slowest if slowest > 1e-12 else None
+        return float(np.max(gains))

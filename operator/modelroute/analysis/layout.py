@@ -10,6 +10,7 @@ sum of an action (RollBack, Pause)
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -46,21 +47,21 @@ TWO_ARM: Final = (Kind.MAIN, Kind.FAST, Kind.SAFE, Kind.ABOVE)
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """An objective and the comparison that it is tested on. `ratio` r and `margin` δ are None where it has neither."""
+    """An objective and the comparison that it is tested on.
+
+    `compares`: is it held against a reference? `limits`: is it held to a bound of its own?
+    """
 
     objective: Objective
     comparison: Comparison
+    compares: bool
+    limits: bool
 
-    @property
-    def compares(self) -> bool:
-        """Is it held against its reference?"""
-        objective = self.objective
-        return self.comparison.reference is not None and (objective.margin is not None or objective.ratio is not None)
-
-    @property
-    def limits(self) -> bool:
-        """Is it held to a bound of its own?"""
-        return self.objective.limit is not None
+    @classmethod
+    def of(cls, objective: Objective, comparison: Comparison) -> Pair:
+        bounded = objective.margin is not None or objective.ratio is not None
+        compares = bounded and comparison.reference is not None
+        return cls(objective, comparison, compares, objective.limit is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`rows` of the bank and the same as columns: what a window's arithmetic needs of each. Shapes (P,), (P, 16)."""
+    """`rows` of the bank and the same as columns: what a window's arithmetic needs of each. Shapes (P,), (P, 16).
+
+    `places`: the rows by kind and owner.
+    """
 
     pairs: tuple[Pair, ...]
     checked: tuple[Comparison, ...]
@@ -92,15 +96,16 @@ class Layout:
     alternatives: Floats
     log_goal: Floats
     cap: Floats
+    places: Mapping[tuple[Kind, int], tuple[int, ...]]
 
     def of(self, kind: Kind, owner: int) -> tuple[int, ...]:
         """The rows of that kind of a pair or comparison."""
-        return tuple(i for i, row in enumerate(self.rows) if row.kind is kind and row.owner == owner)
+        return self.places.get((kind, owner), ())
 
 
 def pairs_of(design: Design) -> tuple[Pair, ...]:
     """What is tested: each objective on each candidate, where it has a bound that can be tested there."""
-    every = (Pair(objective, comparison) for objective in design.objectives for comparison in design.comparisons)
+    every = (Pair.of(objective, comparison) for objective in design.objectives for comparison in design.comparisons)
     return tuple(pair for pair in every if pair.compares or pair.limits)
 
 
@@ -154,6 +159,10 @@ def layout_of(design: Design) -> Layout:
         alternatives=np.where(inverted[:, np.newaxis], INVERTED, ALTERNATIVES),
         log_goal=np.asarray([-math.log(row.level * row.weight) for row in rows], dtype=np.float64),
         cap=np.asarray([row.cap for row in rows], dtype=np.float64),
+        places={
+            key: tuple(i for i, row in enumerate(rows) if (row.kind, row.owner) == key)
+            for key in {(row.kind, row.owner) for row in rows}
+        },
     )
 
 

@@ -11,13 +11,12 @@ from modelroute.analysis.bank import Bank
 from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import Limited, State
-from modelroute.analysis.layout import Kind, Layout, layout_of
+from modelroute.analysis.layout import Kind, Layout
 from modelroute.analysis.one_arm import Direction, log_e_sums
 
 
-def limited_after(design: Design, state: State, seen: Seen, bank: Bank) -> tuple[Limited, ...]:
+def limited_after(design: Design, layout: Layout, state: State, seen: Seen, bank: Bank) -> tuple[Limited, ...]:
     """`State.limited` after a window; `bank` is the bank after it."""
-    layout = layout_of(design)
     limited = [index for index, pair in enumerate(layout.pairs) if pair.limits]
     if not limited:
         return ()

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from modelroute import __version__
+from modelroute.cli.analyze import analyze
 from modelroute.errors import ModelRouteError
 
 
@@ -43,6 +44,9 @@ def operator(config: Path, kubeconfig: str | None, log_level: str) -> None:
         level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     run(read_settings(config), kubeconfig=kubeconfig)
+
+
+cli.add_command(analyze)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from modelroute.analysis.design import Objective, Outcomes
 from modelroute.analysis.state import encode
-from modelroute.rollout.attempt import Record, Stage, Step, weights_of
+from modelroute.rollout.attempt import Record, Requirement, Stage, Step, weights_of
 from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.gates import CHECKS
@@ -61,7 +61,9 @@ class World:
         self.look_problem: Unknown | None = None
         self.unknown: tuple[Unknown, ...] = ()
         self.small_bad_share = 0.0
-        self.small_total = 60
+        self.large_bad_share = 0.0
+        self.requests = 600
+        self.extra_share = 1.0
         self.decisions: list[Decision] = []
 
     def observation(self) -> Observation:
@@ -73,9 +75,10 @@ class World:
         readings = []
         while live and since < until and self.look_problem is None:
             since += WINDOW_S
-            weight = self._small_weight()
-            total = self.small_total if weight else 0
-            found = reading(since, small=(round(total * self.small_bad_share), total))
+            total = round(self.requests * self.extra_share * self._small_weight() / 10_000)
+            others = self.requests - round(self.requests * self._small_weight() / 10_000)
+            small = round(total * self.small_bad_share), total
+            found = reading(since, small=small, large=(round(others * self.large_bad_share), others))
             readings.append(replace(found, unknown=self.unknown))
         return Observation(
             name="support",
@@ -193,7 +196,7 @@ def test_a_candidate_that_fails_from_its_first_request_goes_back_before_its_step
 
 def test_a_candidate_with_no_traffic_is_never_promoted() -> None:
     world = World()
-    world.small_total = 0
+    world.requests = 0
     world.run_until(Phase.PROGRESSING)
     for _ in range(300):
         world.tick()
@@ -433,6 +436,8 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "not_paused",
         "nothing_to_pause_for",
         "evidence_is_current",
+        "split_is_as_asked",
+        "reference_keeps_the_bound",
         "evidence_does_not_lean_to_harm",
         "has_settled",
         "has_lasted",
@@ -440,6 +445,85 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "is_proven_safe",
         "is_approved",
     ]
+
+
+def proving(*, last: Requirement = Requirement.NOT_HARMFUL) -> tuple[Step, ...]:
+    proof = Step(50, 20.0, 50, require=Requirement.PROVEN_SAFE)
+    return (proof, Step(100, 20.0, 50, require=last))
+
+
+def test_a_step_that_asks_for_proof_waits_for_it_and_says_what_it_lacks() -> None:
+    world = World(plan(steps=proving(), objectives=(Objective("errors", margin=0.003),)))
+    world.run_until(Phase.PROGRESSING)
+    for _ in range(40):
+        world.tick()
+    waiting = world.decisions[-1]
+
+    assert world.live() == "small 20 %, large 80 %"
+    assert waiting.reason is Reason.PROVING_SAFETY
+    assert "small is not proven safe on errors yet, it could still be up to" in waiting.message
+    world.run_until(Phase.STABLE)
+
+
+def test_a_candidate_as_bad_as_the_margin_never_passes_a_step_that_asks_for_proof() -> None:
+    world = World(plan(steps=proving(), objectives=(Objective("errors", margin=0.05),)))
+    world.small_bad_share = 0.05
+    for _ in range(300):
+        world.tick()
+
+    assert world.live() == "small 20 %, large 80 %"
+
+
+def test_proof_at_the_end_is_refused_where_the_old_version_has_no_traffic_left_to_compare_with() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    world.plan = plan(backend=NEWER, steps=proving(last=Requirement.PROVEN_SAFE))
+
+    refused = world.run_until(Phase.HOLDING)
+
+    assert "spec.rollout.steps[1]: at 100 % small@llama-8b has no traffic left" in refused.message
+    assert (refused.stalled, world.live()) == (True, "small 40 %, large 60 %")
+
+
+def test_a_bound_that_the_reference_breaks_too_holds_and_blames_nobody() -> None:
+    world = World(plan(objectives=(Objective("errors", limit=0.01),)))
+    world.run_until(Phase.PROGRESSING)
+    world.small_bad_share = world.large_bad_share = 0.1
+    for _ in range(200):
+        world.tick()
+
+    assert world.decisions[-1].reason is Reason.REFERENCE_BREACHES_TOO
+    assert world.live() == "small 10 %, large 90 %"
+
+
+def test_a_bound_that_the_candidate_alone_breaks_goes_back() -> None:
+    world = World(plan(objectives=(Objective("errors", limit=0.01),)))
+    world.run_until(Phase.PROGRESSING)
+    world.small_bad_share = 0.1
+
+    world.run_until(Phase.ROLLING_BACK)
+
+    assert world.live() == "large 100 %"
+
+
+def test_a_candidate_that_does_not_answer_is_harm_and_not_a_lack_of_data() -> None:
+    world = at_step(0)
+    world.extra_share = 0.0
+
+    gone = world.run_until(Phase.ROLLING_BACK)
+
+    assert "small does not answer" in " ".join(said.message for said in gone.announcements)
+
+
+def test_a_candidate_with_more_requests_than_its_share_is_not_promoted() -> None:
+    world = World()
+    world.extra_share = 3.0
+    world.run_until(Phase.PROGRESSING)
+    for _ in range(300):
+        world.tick()
+
+    assert world.decisions[-1].reason is Reason.SAMPLE_RATIO_MISMATCH
+    assert world.live() == "small 10 %, large 90 %"
 
 
 def test_the_stable_split_is_taken_from_the_last_attempt_before_anything_else() -> None:

@@ -123,5 +123,8 @@ class ModelRolloutSpec(Wire):
     overdispersion: Annotated[float, Field(ge=1)] = Field(
         1.0, description="Largest number of requests that the gateway assigns together."
     )
+    checks_split: bool = Field(
+        False, description="Whether each candidate's share of the completions is tested against its asked share."
+    )
     guard: Guard | None = Field(None, description="What watches the split after the promotion.")
     metrics: Metrics = Field(description="Where the evidence comes from.")

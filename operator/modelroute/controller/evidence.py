@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from modelroute.analysis.engine import Assessment, Finding, Knowledge, assess
+from modelroute.analysis.engine import Assessment, Finding, Interval, Knowledge, assess
 from modelroute.api.objectives import Objective
 from modelroute.api.status import Evidence
 from modelroute.rollout.attempt import Record
@@ -26,8 +26,8 @@ def overall(assessment: Assessment) -> str:
         return Knowledge.HARMFUL.value
     if assessment.rollback_log_evidence >= LEANING:
         return Reason.HARM_SUSPECTED.value
-    known = {finding.knowledge for finding in assessment.findings}
-    order = (Knowledge.HARMFUL, Knowledge.UNKNOWN, Knowledge.NO_HARM_SHOWN)
+    known = {finding.verdict for finding in assessment.findings}
+    order = (Knowledge.HARMFUL, Knowledge.REFERENCE_TOO, Knowledge.UNKNOWN, Knowledge.NO_HARM_SHOWN, Knowledge.SAFE)
     return next((word.value for word in order if word in known), Knowledge.UNKNOWN.value)
 
 
@@ -41,13 +41,16 @@ def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evide
         reference=finding.reference or None,
         candidate_rate=_rate(tally.candidate_bad, tally.candidate_total),
         reference_rate=_rate(tally.reference_bad, tally.reference_total),
+        candidate_interval=_interval(finding.candidate_interval) if tally.candidate_total else None,
+        reference_interval=_interval(finding.reference_interval) if tally.reference_total else None,
+        could_be_worse_by=None if finding.worst_difference is None else f"{finding.worst_difference * 100:.2g}pp",
         candidate_requests=round(tally.candidate_total),
         reference_requests=round(tally.reference_total),
         candidate_bad=tally.candidate_bad,
         reference_bad=tally.reference_bad,
         bound=bound,
         evidence=f"{evidence} of {limit}",
-        verdict=finding.knowledge.value,
+        verdict=finding.verdict.value,
         message="; ".join(_told(finding)),
     )
 
@@ -67,6 +70,10 @@ def _bound(objective: Objective) -> str:
     if objective.max_ratio is not None:
         parts.append(f"at most {objective.max_ratio} times the reference")
     return ", and ".join(parts) or "none: it is only reported"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.low:.2%}–{interval.high:.2%}"
 
 
 def _rate(bad: float, total: float) -> str | None:

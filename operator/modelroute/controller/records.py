@@ -83,6 +83,7 @@ def spec_of(
         on_deadline=spec.rollout.on_deadline,
         window_seconds=attempt.window_s,
         settle_min_seconds=attempt.settle_min_s,
+        checks_split=attempt.design.checks_split,
         guard=spec.guard,
         metrics=spec.metrics,
     )
@@ -117,6 +118,7 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
             alpha=parse_percent(spec.false_rollback_rate),
             beta=parse_percent(spec.false_safe_rate),
             overdispersion=spec.overdispersion,
+            checks_split=spec.checks_split,
         ),
         window_s=spec.window_seconds,
         settle_min_s=spec.settle_min_seconds,

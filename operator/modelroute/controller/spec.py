@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 
 from modelroute.analysis import design
-from modelroute.api.objectives import Metric, Objective
+from modelroute.api.objectives import Metric, Objective, OnBreach
 from modelroute.api.quantities import parse_duration, parse_percent, parse_points, parse_ratio
 from modelroute.api.routing import BackendRef
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.status import FieldNotInForce
-from modelroute.api.steps import GuardOnBreach, MetricsSource, OnDeadline, Require
+from modelroute.api.steps import GuardOnBreach, MetricsSource, OnDeadline
 from modelroute.api.steps import Step as ApiStep
 from modelroute.gateway.render import Template
 from modelroute.metrics import reading
@@ -137,8 +137,6 @@ def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
         gaps += _objective_gaps(objective, f"spec.objectives[{index}]")
     for index, step in enumerate(spec.rollout.steps):
         at = f"spec.rollout.steps[{index}]"
-        if step.require is Require.PROVEN_SAFE:
-            gaps.append(Gap(f"{at}.require", "ProvenSafe is not in force yet: use NotHarmful", True))
         if step.approval:
             gaps.append(Gap(f"{at}.approval", "approval gates are not in force yet: use paused: true", True))
     if spec.rollout.on_deadline is OnDeadline.ROLL_BACK:
@@ -157,9 +155,8 @@ def _objective_gaps(objective: Objective, at: str) -> list[Gap]:
     gaps = []
     if objective.metric not in METRICS_IN_FORCE:
         named = ", ".join(metric.value for metric in METRICS_IN_FORCE)
-        gaps.append(Gap(f"{at}.metric", f"{objective.metric.value} is not in force yet: use {named}", True))
-    if objective.max is not None:
-        gaps.append(Gap(f"{at}.max", "absolute bounds are not in force yet: use maxIncrease or maxRatio", True))
+        message = f"{objective.metric.value} is not in force yet: use {named}"
+        gaps.append(Gap(f"{at}.metric", message, objective.on_breach is not OnBreach.REPORT))
     return gaps
 
 

@@ -53,7 +53,7 @@ def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s
             continue
         start = settled_at(Record(attempt, progress), scrape_interval_s)
         settled = start is not None and reading.start >= start
-        window = Window(reading.start, reading.end, reading.outcomes, asked, settled)
+        window = Window(reading.start, reading.end, reading.outcomes, asked, settled, reading.completions)
         progress = replace(
             progress,
             engine=advance(attempt.design, progress.engine, window),

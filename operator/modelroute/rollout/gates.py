@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelroute.analysis.engine import Assessment
+from modelroute.analysis.design import Action
+from modelroute.analysis.engine import Assessment, Finding
 from modelroute.rollout.attempt import Record, Requirement, Step
 from modelroute.rollout.consume import settled_at
 from modelroute.rollout.decision import Phase
@@ -155,9 +156,42 @@ def _when(view: View, seen: float, asked: float) -> str:
 
 
 def is_proven_safe(view: View) -> Lack | None:
-    if view.step.require is not Requirement.PROVEN_SAFE:
+    if view.step.require is not Requirement.PROVEN_SAFE or view.assessment.proven_safe:
         return None
-    return Lack(Phase.HOLDING, Reason.NOT_IN_FORCE, "require: ProvenSafe is not in force in this version")
+    lacking = [_to_prove(each) for each in view.assessment.findings if _must_prove(each) and not each.proven_safe]
+    return Lack(Phase.PROGRESSING, Reason.PROVING_SAFETY, "; ".join(lacking) or "nothing was counted yet")
+
+
+def _must_prove(finding: Finding) -> bool:
+    return finding.action is Action.ROLL_BACK
+
+
+def _to_prove(finding: Finding) -> str:
+    told = f"{finding.candidate} is not proven safe on {finding.objective} yet"
+    if finding.worst_difference is not None:
+        told += f", it could still be up to {finding.worst_difference * 100:.2g} pp worse"
+    if finding.requests_lacking:
+        told += f" (about {count(math.ceil(finding.requests_lacking))} more requests at the rates seen so far)"
+    return told
+
+
+def split_is_as_asked(view: View) -> Lack | None:
+    """More completions than asked for: the gateway does not split as it was told, or something else sends traffic."""
+    many = [each.candidate for each in view.assessment.answering if each.mismatch]
+    if not many:
+        return None
+    message = f"{', '.join(many)} answers more than its share of the traffic: who else sends requests to it?"
+    return Lack(Phase.HOLDING, Reason.SAMPLE_RATIO_MISMATCH, message)
+
+
+def reference_keeps_the_bound(view: View) -> Lack | None:
+    """An absolute bound is broken, and not shown to be broken by the candidate more than by its reference."""
+    shared = [each for each in view.assessment.findings if each.reference_too and each.action is Action.ROLL_BACK]
+    if not shared:
+        return None
+    told = ", ".join(f"{each.objective} ({each.in_words()})" for each in shared)
+    message = f"max is broken, and by the reference too, so the candidate is not to blame: {told}"
+    return Lack(Phase.HOLDING, Reason.REFERENCE_BREACHES_TOO, message)
 
 
 def is_approved(view: View) -> Lack | None:
@@ -172,6 +206,8 @@ CHECKS: tuple[Check, ...] = (
     not_paused,
     nothing_to_pause_for,
     evidence_is_current,
+    split_is_as_asked,
+    reference_keeps_the_bound,
     evidence_does_not_lean_to_harm,
     has_settled,
     has_lasted,

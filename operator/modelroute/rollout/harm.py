@@ -12,15 +12,18 @@ def harm_in(assessment: Assessment, now: float) -> Verdict | None:
     """The verdict, where the evidence of the RollBack objectives together crossed its limit; else None."""
     if not assessment.rollback_breached:
         return None
-    worst = assessment.strongest
-    told = "the evidence of all objectives together"
-    if worst is not None:
+    worst, silent = assessment.strongest, assessment.most_silent
+    if silent is not None:
+        told = f"{silent.candidate} does not answer: it completes less than its share of the requests"
+    elif worst is not None:
         told = f"{worst.candidate} is worse on {worst.objective} than allowed: {worst.in_words()}"
+    else:
+        told = "the evidence of all objectives together"
     weight, limit = evidence(assessment.rollback_log_evidence), evidence(assessment.log_limit)
     return Verdict(
         Reason.HARM_DETECTED,
         f"{told}; evidence {weight}, limit {limit}",
         now,
-        objective="" if worst is None else worst.objective,
-        candidate="" if worst is None else worst.candidate,
+        objective="" if worst is None or silent is not None else worst.objective,
+        candidate=silent.candidate if silent is not None else "" if worst is None else worst.candidate,
     )

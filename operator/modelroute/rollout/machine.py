@@ -10,6 +10,7 @@ Weights rise in two places only, `_begin` and `_leave_step`; everything else kee
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -19,6 +20,7 @@ from modelroute.rollout.attempt import (
     Attempt,
     Progress,
     Record,
+    Requirement,
     Stage,
     Verdict,
     comparisons_of,
@@ -32,7 +34,7 @@ from modelroute.rollout.harm import harm_in
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Share, Split, arms_between, in_words, same_traffic, split_of, weights_at
+from modelroute.rollout.split import Arm, Share, Split, arms_between, in_words, same_traffic, split_of, weights_at
 
 TIDY_AFTER_S = 300.0
 """How long an arm at weight 0 stays in the route after its attempt, for requests that are still being answered."""
@@ -177,7 +179,12 @@ def _begin(seen: Observation, plan: Plan, stable: Split, now: float) -> Decision
         comparisons=comparisons_of(arms, stable, plan.reference),
         alpha=plan.alpha,
         beta=plan.beta,
+        checks_split=True,
     )
+    if (never := _never_proven(design, arms, plan)) is not None:
+        order = RouteOrder(_resting_split(seen, plan, stable, now), stable)
+        message = f"{never.message}; live: {_words(stable)}"
+        return Decision(Phase.HOLDING, never.reason, message, order, lacking=(never.message,), stalled=True)
     number = seen.attempts + 1
     attempt = Attempt(
         name=f"{seen.name}-{number}",
@@ -202,6 +209,20 @@ def _begin(seen: Observation, plan: Plan, stable: Split, now: float) -> Decision
     back, there = (in_words(weights_at(arms, progress)) for progress in (0, 100))
     said = Announcement(Reason.ROLLOUT_STARTED, f"attempt {number}: from {back} to {there} in {len(plan.steps)} steps")
     return replace(_asking(record, GATEWAY_POLL_S), fresh=True, announcements=(said, _step_started(record)))
+
+
+def _never_proven(design: Design, arms: Sequence[Arm], plan: Plan) -> Problem | None:
+    """ProvenSafe at 100 % where a candidate's reference has no traffic left: it could not be left, so it is refused."""
+    gone = {arm.name for arm in arms if not arm.wanted}
+    for comparison in design.comparisons:
+        for index, step in enumerate(plan.steps):
+            if step.progress == 100 and step.require is Requirement.PROVEN_SAFE and comparison.reference in gone:
+                message = (
+                    f"spec.rollout.steps[{index}]: at 100 % {comparison.reference} has no traffic left to compare"
+                    f" {comparison.candidate} with, so ProvenSafe could never be shown: ask for it at an earlier step"
+                )
+                return Problem(Reason.INVALID_SPEC, message)
+    return None
 
 
 # Under way.

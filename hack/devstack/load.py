@@ -154,9 +154,7 @@ class LoadGenerator:
         sent_at, sent = time.time(), time.monotonic()
         stopped = False
         try:
-            await exchange.run(
-                self._session, self._endpoint, self._headers(number), self._body(arrival, streamed)
-            )
+            await exchange.run(self._session, self._endpoint, self._headers(number), self._body(arrival, streamed))
         except TimeoutError:
             exchange.failed(GAVE_UP, f"gave up after {self.plan.timeout_s:g} s")
         except asyncio.CancelledError:
@@ -222,9 +220,7 @@ class _Exchange:
     tail: bytes = b""
     error: str = ""
 
-    async def run(
-        self, session: aiohttp.ClientSession, endpoint: URL, headers: dict[str, str], body: bytes
-    ) -> None:
+    async def run(self, session: aiohttp.ClientSession, endpoint: URL, headers: dict[str, str], body: bytes) -> None:
         async with session.post(endpoint, data=body, headers=headers, allow_redirects=False) as response:
             self.status = response.status
             self.arm = response.headers.get(SERVED_BY)
@@ -256,12 +252,8 @@ def parse_arguments(arguments: list[str] | None = None) -> tuple[LoadPlan, Path]
     parser.add_argument("--model", default="support", help="the model name to ask for (default support)")
     parser.add_argument("--rate", type=float, default=60, help="requests a second on average (default 60)")
     parser.add_argument("--duration", type=float, default=300, help="seconds (default 300)")
-    parser.add_argument(
-        "--timeout", type=float, default=10, help="seconds until clients give up (default 10)"
-    )
-    parser.add_argument(
-        "--stream-share", type=float, default=0.3, help="of requests, streaming (default 0.3)"
-    )
+    parser.add_argument("--timeout", type=float, default=10, help="seconds until clients give up (default 10)")
+    parser.add_argument("--stream-share", type=float, default=0.3, help="of requests, streaming (default 0.3)")
     parser.add_argument("--log", type=Path, required=True, help="where each request gets its JSON line")
     parser.add_argument("--seed", type=int, default=0, help="for all that is drawn (default 0)")
     given = parser.parse_args(arguments)

@@ -42,9 +42,7 @@ class LoadPlan:
             if not 0 < value <= most:
                 raise BadPlan(f"{name} must be above 0 and at most {most:g}, not {value:g}.")
         if self.rate * self.duration_s > MOST_REQUESTS:
-            raise BadPlan(
-                f"{self.rate:g}/s for {self.duration_s:g} s is more than {MOST_REQUESTS:,} requests."
-            )
+            raise BadPlan(f"{self.rate:g}/s for {self.duration_s:g} s is more than {MOST_REQUESTS:,} requests.")
         if not 0 <= self.stream_share <= 1:
             raise BadPlan(f"the share of streams must be from 0 to 1, not {self.stream_share:g}.")
         loopback_url(self.url)

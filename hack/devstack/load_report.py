@@ -77,9 +77,7 @@ class Interval:
     bad: dict[str | None, int]
 
 
-def between(
-    records: Iterable[RequestRecord], since: float = -math.inf, until: float = math.inf
-) -> list[RequestRecord]:
+def between(records: Iterable[RequestRecord], since: float = -math.inf, until: float = math.inf) -> list[RequestRecord]:
     """The records of requests sent in [since, until), unix seconds."""
     return [record for record in records if since <= record.sent_at < until]
 
@@ -126,9 +124,7 @@ def _arm_report(arm: str, records: list[RequestRecord]) -> ArmReport:
     )
 
 
-def by_interval(
-    records: Iterable[RequestRecord], length_s: float, *, start_at: float | None = None
-) -> list[Interval]:
+def by_interval(records: Iterable[RequestRecord], length_s: float, *, start_at: float | None = None) -> list[Interval]:
     """Requests and bad answers by arm, in intervals of `length_s` from `start_at` (default: the first sent).
 
     Empty intervals between others are there too, so that the list can be read as a time line.

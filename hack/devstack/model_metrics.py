@@ -37,17 +37,13 @@ class ModelMetrics:
         started.set(time.time())
         self.running = gauge("vllm:num_requests_running", "Requests being answered.")
         self.waiting = gauge("vllm:num_requests_waiting", "Requests queued; this server never queues.")
-        self.end_to_end = histogram(
-            "vllm:e2e_request_latency_seconds", "From request to last token.", SECONDS
-        )
+        self.end_to_end = histogram("vllm:e2e_request_latency_seconds", "From request to last token.", SECONDS)
         self.first_token = histogram("vllm:time_to_first_token_seconds", "To the first token.", SECONDS)
         self.token_gap = histogram(
             "vllm:inter_token_latency_seconds", "Between two tokens, once for each token.", TOKEN_SECONDS
         )
         self.prompt_sizes = histogram("vllm:request_prompt_tokens", "Prompt tokens of a request.", TOKENS)
-        self.answer_sizes = histogram(
-            "vllm:request_generation_tokens", "Generated tokens of a request.", TOKENS
-        )
+        self.answer_sizes = histogram("vllm:request_generation_tokens", "Generated tokens of a request.", TOKENS)
         self.prompt_tokens = counter("vllm:prompt_tokens", "Prompt tokens read.").labels(*labels)
         self.generation_tokens = counter("vllm:generation_tokens", "Tokens generated.").labels(*labels)
         successes = counter("vllm:request_success", "Requests answered to the end.", "finished_reason")

@@ -66,9 +66,7 @@ class Cluster:
 def cluster(stack: Any) -> Iterator[Cluster]:
     cluster = Cluster(str(stack.kubeconfig))
     for resource in RESOURCES:
-        cluster.must(
-            "apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds" / file_name(resource))
-        )
+        cluster.must("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds" / file_name(resource)))
         name = f"crd/{resource.PLURAL}.modelroute.dev"
         cluster.must("wait", "--for=condition=Established", "--timeout=30s", name)
     cluster.run("create", "namespace", NAMESPACE)
@@ -146,11 +144,7 @@ REFUSED: dict[str, tuple[Mutation, str, str]] = {
             both(
                 put("spec.parentRefs", ...),
                 put("spec.routeRef", {"name": "chat", "rule": "completions"}),
-                *(
-                    put(f"spec.{other}", ...)
-                    for other in ("hostnames", "matches", "timeouts")
-                    if other != field
-                ),
+                *(put(f"spec.{other}", ...) for other in ("hostnames", "matches", "timeouts") if other != field),
                 put(f"spec.{field}", value),
             ),
             f"spec.{field}: Invalid value",
@@ -602,12 +596,8 @@ def test_a_step_that_says_little_gets_the_rest(cluster: Cluster, good: Manifest)
     }
 
 
-def test_what_is_for_the_gateway_is_kept_and_what_nobody_knows_is_pruned(
-    cluster: Cluster, good: Manifest
-) -> None:
-    good["spec"]["matches"] = [
-        {"headers": [{"name": "x-team", "value": "blue"}], "newInTheGatewayApi": {"a": 1}}
-    ]
+def test_what_is_for_the_gateway_is_kept_and_what_nobody_knows_is_pruned(cluster: Cluster, good: Manifest) -> None:
+    good["spec"]["matches"] = [{"headers": [{"name": "x-team", "value": "blue"}], "newInTheGatewayApi": {"a": 1}}]
     good["spec"]["canary"] = True
 
     stored = cluster.takes(good, "--validate=ignore")

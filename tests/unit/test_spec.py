@@ -141,9 +141,7 @@ def test_from_is_a_word_of_python_but_not_of_the_wire() -> None:
                 "attempt": 1,
                 "trigger": "FirstApply",
                 "engineVersion": "1",
-                "arms": [
-                    {"name": "a", "model": "a", "tier": "Large", "backendRef": {"name": "a", "port": 80}}
-                ],
+                "arms": [{"name": "a", "model": "a", "tier": "Large", "backendRef": {"name": "a", "port": 80}}],
                 "from": [{"arm": "a", "weight": 10000}],
                 "to": [{"arm": "a", "weight": 10000}],
                 "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "1%"}],
@@ -212,6 +210,4 @@ def test_parsing_leaves_its_input_alone() -> None:
 
 def test_a_condition_needs_a_reason() -> None:
     with pytest.raises(ValidationError):
-        Condition(
-            type="Ready", status="True", last_transition_time="2026-01-02T03:04:05Z", reason="", message=""
-        )
+        Condition(type="Ready", status="True", last_transition_time="2026-01-02T03:04:05Z", reason="", message="")

@@ -1,0 +1,200 @@
+"""`make bench-stats`: how often the engine is wrong, how soon it is right, and how others do on the same rollouts.
+
+    python -m tests.bench.bench_stats                  # about 8 minutes on one core
+    python -m tests.bench.bench_stats --runs 1000      # the figures of docs/statistics.md
+    python -m tests.bench.bench_stats --runs 50        # a minute, to see that it runs
+
+Everything follows from --seed; rollouts are simulated request by request, decided by the engine that ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from scipy.special import xlogy
+from scipy.stats import beta
+
+from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
+from modelroute.analysis.engine import advance_all, assess, start
+from modelroute.analysis.two_arm import projection
+from tests.bench import rivals, rollouts
+from tests.bench.rollouts import BASES, Change, Floats, Rollouts, step_shares
+
+ALPHA = BETA = 0.05
+NAMES = tuple(f"{base:.1%}" for base in BASES)
+CHANGES = (Change(0.01, 0.02), Change(0.001, 0.01), Change(0.05, 0.08), Change(0.01, 1.0))
+SAFE = ((0.01, 0.01), (0.05, 0.02), (0.001, 0.002))
+"""(base rate, margin) of the gates."""
+
+
+def design_of(margins: Sequence[float], *, overdispersion: float = 1.0) -> Design:
+    objectives = tuple(Objective(name, margin=margin) for name, margin in zip(NAMES, margins, strict=True))
+    return Design(objectives, (Comparison("new", "old"),), ALPHA, BETA, overdispersion)
+
+
+def window_of(share: float, look: int, counts: Floats) -> Window:
+    """`counts` (objectives, 4) of one look."""
+    outcomes = {}
+    for name, (n_c, x_c, n_b, x_b) in zip(NAMES, counts.tolist(), strict=False):
+        outcomes[name, "new"] = Outcomes(n_c, (x_c,), x_c)
+        outcomes[name, "old"] = Outcomes(n_b, (x_b,), x_b)
+    return Window(float(look), look + 1.0, outcomes, {"new": share, "old": 1 - share}, settled=True)
+
+
+def decided(
+    design: Design, played: Rollouts, *, safe: bool = False, first: int = 0
+) -> Iterator[tuple[int, int]]:  # fmt: skip
+    """(run, look) of each run that rolls back (with `safe`: that is proven safe), at its first look from `first` on."""
+    states = {run: start(design) for run in range(len(played.counts))}
+    for look, share in enumerate(played.shares.tolist()):
+        running = list(states)
+        after = advance_all(
+            (design, states[run], window_of(share, look, played.counts[run, look])) for run in running
+        )  # fmt: skip
+        for run, state in zip(running, after, strict=True):
+            states[run] = state
+            if look < first:
+                continue
+            found = assess(design, state)
+            if found.proven_safe if safe else found.rollback_breached:
+                yield run, look
+                del states[run]
+
+
+def share_of(wrong: int, runs: int) -> str:
+    """'0.7 % (≥ 0.2 %)': with the lower 95 % limit, which must not be above α."""
+    low = float(beta.ppf(0.05, wrong, runs - wrong + 1)) if wrong else 0.0
+    return f"{wrong / runs:.1%} (≥ {low:.1%})"
+
+
+Null = Callable[[np.random.Generator, int], Rollouts]
+NULLS: tuple[tuple[str, Null, float, float], ...] = (
+    ("nothing changes", rollouts.nothing, 0.0, 1.0),
+    ("both drift to ×3", rollouts.drifting, 0.0, 1.0),
+    ("shared outages of ×20", rollouts.shared_outages, 0.0, 1.0),
+    ("rates at the margin", rollouts.at_the_margin, 0.5, 1.0),
+    ("sessions of 10, D = 1", rollouts.sessions, 0.0, 1.0),
+    ("sessions of 10, D = 10", rollouts.sessions, 0.0, 10.0),
+    ("one arm fails 15 % for a look, D = 1", rollouts.shocks, 0.0, 1.0),
+    ("one arm fails 15 % for a look, D = 10", rollouts.shocks, 0.0, 10.0),
+)
+"""Name, rollouts, margin as a part of the base rate, D. The last four are about robustness: the null does not hold."""
+
+
+def false_rollbacks(seed: int, runs: int) -> Iterator[str]:
+    yield "| | modelroute | fixed thresholds | z, every look | z, every step | Bonferroni | Mann–Whitney |"
+    yield "|---|---|---|---|---|---|---|"
+    for index, (name, null, margin, overdispersion) in enumerate(NULLS):
+        played = null(np.random.default_rng([seed, index]), runs)
+        design = design_of(margin * BASES, overdispersion=overdispersion)
+        wrong = sum(1 for _ in decided(design, played))
+        others = (
+            rivals.fixed_thresholds,
+            rivals.z_every_look,
+            rivals.z_every_step,
+            rivals.bonferroni,
+            rivals.mann_whitney,
+        )
+        told = [f"{float(rival(played.counts).mean()):.0%}" for rival in others]
+        yield f"| {name} | {share_of(wrong, runs)} | {' | '.join(told)} |"
+
+
+ONSETS: tuple[tuple[str, Floats, int], ...] = (
+    ("from the start", step_shares(300), 0),
+    ("from the sixth step on", step_shares(250), 50),
+    ("mid-gate at 10 %, after 4 hours", np.full(960 + 100, 0.1), 960),
+)
+"""Name, shares, onset."""
+
+
+def requests_to_detect(seed: int, runs: int) -> Iterator[str]:
+    yield "| change | " + " | ".join(name for name, _, _ in ONSETS) + " | Wald's bound at 10 % |"
+    yield "|---|---|---|---|---|"
+    design = design_of(np.zeros(len(BASES)).tolist())
+    for index, change in enumerate(CHANGES):
+        told = []
+        for at, (_, shares, onset) in enumerate(ONSETS):
+            chance = np.random.default_rng([seed, 100 + index, at])
+            played = rollouts.changed(chance, runs, change, shares, onset)
+            needed = np.full(runs, np.inf)
+            false = 0
+            for run, look in decided(design, played):
+                if look < onset:
+                    false += 1
+                    needed[run] = np.nan
+                else:
+                    needed[run] = played.counts[run, onset : look + 1, change.objective, 0].sum()
+            told.append(_median_and_ninetieth(needed))
+        yield f"| {change.before:.1%} → {change.after:.1%} | {' | '.join(told)} | {wald(change, 0.1):,.0f} |"
+
+
+def _median_and_ninetieth(needed: Floats) -> str:
+    known = needed[~np.isnan(needed)]
+    median, ninetieth = np.quantile(known, [0.5, 0.9], method="higher")
+    return f"{median:,.0f} / {ninetieth:,.0f}"
+
+
+def wald(change: Change, share: float) -> float:
+    """ln(1/α) over what one of the candidate's requests brings, with both rates known and its reference's beside it."""
+    after = min(change.after, 1 - 1e-12)
+    b = float(projection(share, 1 - share, after, change.before, 1.0, 0.0))
+    return float(np.log(1 / ALPHA) / (_kl(after, b) + (1 - share) / share * _kl(change.before, b)))
+
+
+def _kl(p: float, q: float) -> float:
+    return float(xlogy(p, p / q) + xlogy(1 - p, (1 - p) / (1 - q)))
+
+
+def proofs_of_safety(seed: int, runs: int) -> Iterator[str]:
+    yield "| base rate, margin | requests until proven, truly equal | proven although at the boundary |"
+    yield "|---|---|---|"
+    shares = np.full(120, 0.1)
+    for index, (base, margin) in enumerate(SAFE):
+        at = int(np.flatnonzero(np.isclose(BASES, base))[0])
+        design = Design((Objective(NAMES[at], margin=margin),), (Comparison("new", "old"),), ALPHA, BETA)
+        chance = np.random.default_rng([seed, 200 + index])
+        equal = rollouts.drawn(chance, shares, BASES, BASES, runs)
+        needed = np.full(runs, np.inf)
+        for run, look in decided(design, _only(equal, at), safe=True):
+            needed[run] = equal.counts[run, : look + 1, at, 0].sum()
+        worse = rollouts.drawn(chance, shares, BASES + margin, BASES, runs)
+        wrong = sum(1 for _ in decided(design, _only(worse, at), safe=True))
+        yield f"| {base:.1%}, {margin:.1%} | {_median_and_ninetieth(needed)} | {share_of(wrong, runs)} |"
+
+
+def _only(played: Rollouts, objective: int) -> Rollouts:
+    """Its counts under the name of that objective alone: the first one's place is enough for `window_of`."""
+    padded = np.zeros((*played.counts.shape[:2], objective + 1, 4))
+    padded[:, :, objective] = played.counts[:, :, objective]
+    return Rollouts(played.shares, padded)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=300, help="rollouts for each figure (default 300)")
+    parser.add_argument("--seed", type=int, default=20261124)
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    print(f"{options.runs} runs, seed {options.seed}, α = {ALPHA:.0%}, β = {BETA:.0%}\n")
+    few = max(options.runs // 3, 20)
+    for title, rows in (
+        ("False rollbacks of a whole rollout (with the lower 95 % limit)", false_rollbacks(options.seed, options.runs)),
+        (
+            f"Candidate requests until rollback, median / 90th percentile ({few} runs)",
+            requests_to_detect(options.seed, few),
+        ),
+        ("Proofs of safety at a 10 % canary", proofs_of_safety(options.seed, options.runs)),
+    ):
+        print(f"### {title}\n")
+        for row in rows:
+            print(row, flush=True)
+        print(f"\n({time.monotonic() - began:.0f} s so far)\n", file=sys.stderr)
+        print()
+
+
+if __name__ == "__main__":
+    main()

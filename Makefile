@@ -10,7 +10,7 @@ export MODELROUTE_UNDER_MAKE := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e up down crds lock clean
+.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -38,6 +38,9 @@ integration: programs ## tests against a real API server and a real stack
 
 e2e: programs ## whole rollouts on real Traefik and Prometheus
 	$(PY) -m pytest tests/e2e
+
+bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
+	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_stats
 
 up: programs ## start the local stack in the background, for playing
 	$(PY) -m devstack up

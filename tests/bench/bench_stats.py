@@ -1,8 +1,8 @@
 """`make bench-stats`: how often the engine is wrong, how soon it is right, and how others do on the same rollouts.
 
-    python -m tests.bench.bench_stats                  # about 8 minutes on one core
+    python -m tests.bench.bench_stats                  # about 6 minutes on one core
     python -m tests.bench.bench_stats --runs 1000      # the figures of docs/statistics.md
-    python -m tests.bench.bench_stats --runs 50        # a minute, to see that it runs
+    python -m tests.bench.bench_stats --runs 50        # a minute and a half, to see that it runs
 
 Everything follows from --seed; rollouts are simulated request by request, decided by the engine that ships.
 """
@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy.special import xlogy
 from scipy.stats import beta
+from tests.bench import rivals, rollouts
+from tests.bench.rollouts import BASES, Change, Floats, Rollouts, step_shares
 
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import advance_all, assess, start
 from modelroute.analysis.two_arm import projection
-from tests.bench import rivals, rollouts
-from tests.bench.rollouts import BASES, Change, Floats, Rollouts, step_shares
 
 ALPHA = BETA = 0.05
 NAMES = tuple(f"{base:.1%}" for base in BASES)
@@ -90,7 +90,7 @@ def false_rollbacks(seed: int, runs: int) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|"
     for index, (name, null, margin, overdispersion) in enumerate(NULLS):
         played = null(np.random.default_rng([seed, index]), runs)
-        design = design_of(margin * BASES, overdispersion=overdispersion)
+        design = design_of((margin * BASES).tolist(), overdispersion=overdispersion)
         wrong = sum(1 for _ in decided(design, played))
         others = (
             rivals.fixed_thresholds,
@@ -121,13 +121,9 @@ def requests_to_detect(seed: int, runs: int) -> Iterator[str]:
             chance = np.random.default_rng([seed, 100 + index, at])
             played = rollouts.changed(chance, runs, change, shares, onset)
             needed = np.full(runs, np.inf)
-            false = 0
             for run, look in decided(design, played):
-                if look < onset:
-                    false += 1
-                    needed[run] = np.nan
-                else:
-                    needed[run] = played.counts[run, onset : look + 1, change.objective, 0].sum()
+                before = look < onset
+                needed[run] = np.nan if before else played.counts[run, onset : look + 1, change.objective, 0].sum()
             told.append(_median_and_ninetieth(needed))
         yield f"| {change.before:.1%} → {change.after:.1%} | {' | '.join(told)} | {wald(change, 0.1):,.0f} |"
 

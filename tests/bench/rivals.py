@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 from scipy.stats import mannwhitneyu
-
 from tests.bench.rollouts import BASES, LOOKS_PER_STEP, STEPS, Floats
 
 Flags = NDArray[np.bool_]
@@ -52,7 +51,7 @@ def mann_whitney(counts: Floats) -> Flags:
 
 
 def _by_step(counts: Floats) -> Floats:
-    return counts.reshape(len(counts), -1, LOOKS_PER_STEP, *counts.shape[2:]).sum(axis=2)
+    return np.asarray(counts.reshape(len(counts), -1, LOOKS_PER_STEP, *counts.shape[2:]).sum(axis=2))
 
 
 def _z_p(counts: Floats) -> Floats:

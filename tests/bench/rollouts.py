@@ -83,7 +83,7 @@ def _by_session(chance: np.random.Generator, sessions_: NDArray[np.int64]) -> tu
     in_bad = chance.binomial(bad_sessions * SESSION, np.broadcast_to(follows + (1 - follows) * BASES, sessions_.shape))
     rest = (sessions_ - bad_sessions) * SESSION
     in_good = chance.binomial(rest, np.broadcast_to((1 - follows) * BASES, sessions_.shape))
-    return sessions_ * float(SESSION), (in_bad + in_good).astype(np.float64)
+    return (sessions_ * SESSION).astype(np.float64), (in_bad + in_good).astype(np.float64)
 
 
 def shocks(chance: np.random.Generator, runs: int) -> Rollouts:

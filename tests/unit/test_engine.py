@@ -124,9 +124,12 @@ def test_an_unknown_window_moves_no_evidence_and_is_counted(hidden: str) -> None
     assert state.tallies[0].skipped == 1
 
 
-def test_counts_of_fewer_boundaries_than_were_frozen_are_unknown() -> None:
+@pytest.mark.parametrize("brought", [(), (90.0,), (90.0, 80.0, 70.0)])
+def test_counts_of_fewer_or_more_boundaries_than_were_frozen_are_unknown(brought: tuple[float, ...]) -> None:
     design = Design((replace(ERRORS, boundaries=2),), DESIGN.comparisons)
-    state = after(window(5, small=(90, 100)), design=design)
+    seen = window(5, small=(90, 100))
+    outcomes = {key: replace(each, compared=brought) for key, each in seen.outcomes.items()}
+    state = after(replace(seen, outcomes=outcomes), design=design)
 
     assert state.bank == start(design).bank
     assert state.tallies[0].skipped == 1

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelroute.analysis.design import Comparison, Objective, Outcomes, Window
+from modelroute.analysis.design import Comparison, Outcomes, Window
 from modelroute.analysis.layout import TOO_FEW, TOO_MANY, Kind, Layout, Pair
 from modelroute.analysis.mixture import Floats
 
@@ -81,20 +81,23 @@ def _known(seen: _PairSeen) -> bool:
 
 def _pair_seen(pair: Pair, window: Window) -> _PairSeen:
     name, comparison = pair.objective.name, pair.comparison
-    candidate = _usable(window.outcomes.get((name, comparison.candidate)), pair.objective)
+    candidate = _usable(window.outcomes.get((name, comparison.candidate)), pair)
     alone = comparison.reference is None or not window.asked.get(comparison.reference, 0.0) > 0
     reference = (
-        None
-        if comparison.reference is None
-        else _usable(window.outcomes.get((name, comparison.reference)), pair.objective)
+        None if comparison.reference is None else _usable(window.outcomes.get((name, comparison.reference)), pair)
     )
     requests = sum(outcomes.total for (of, _), outcomes in window.outcomes.items() if of == name)
     return _PairSeen(candidate, reference, alone, window.asked.get(comparison.candidate, 0.0) * requests)
 
 
-def _usable(outcomes: Outcomes | None, objective: Objective) -> Outcomes | None:
-    """Fewer boundaries than the attempt was frozen with are as good as no counts: none is guessed."""
-    return None if outcomes is None or len(outcomes.compared) < objective.boundaries else outcomes
+def _usable(outcomes: Outcomes | None, pair: Pair) -> Outcomes | None:
+    """Other boundaries than the attempt was frozen with are as good as no counts: none is guessed, in either direction.
+
+    With one more, the first could be another threshold than the one that was asked for.
+    """
+    if outcomes is None or (pair.compares and len(outcomes.compared) != pair.objective.boundaries):
+        return None
+    return outcomes
 
 
 def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: bool) -> Counts:

@@ -49,7 +49,7 @@ def manifest(scene: Scene, *, large: int, small: int, small_service: str = "smal
                 },
             ],
             "objectives": [{"name": "errors", "metric": "ErrorRate", "maxIncrease": "0.5pp"}],
-            "rollout": {"steps": [{**step, "progress": 50, "minDuration": "16s"}, {**step, "progress": 100}]},
+            "rollout": {"steps": [{**step, "progress": 50}, {**step, "progress": 100}]},
             **spec,
         },
     }
@@ -94,7 +94,8 @@ def begin(scene: Scene, *, small_faults: Json | None = None) -> Load:
 
 def test_a_healthy_model_is_promoted_and_kill_9_in_the_middle_of_a_step_loses_nothing(scene: Scene) -> None:
     load = begin(scene)
-    scene.apply(manifest(scene, large=60, small=40))
+    slow = [{"progress": 50, "minDuration": "30s", "minRequests": 30}, {"progress": 100, "minDuration": "5s"}]
+    scene.apply(manifest(scene, large=60, small=40, rollout={"steps": slow}))
     wait_for(
         scene,
         lambda s: s.get("step") == "1/2" and any(o.get("candidateRequests") for o in s.get("objectives") or ()),

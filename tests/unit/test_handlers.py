@@ -114,8 +114,8 @@ async def test_a_deletion_wakes_and_what_comes_back_under_its_name_does_too(kind
 @pytest.mark.parametrize(
     "body",
     [
-        with_(HTTP_ROUTE, "metadata", labels={}),
-        with_(HTTP_ROUTE, "metadata", labels=None),
+        with_(HTTP_ROUTE, "metadata", labels={}, name="other"),
+        with_(HTTP_ROUTE, "metadata", labels=None, name="other"),
         with_(HTTP_ROUTE, "metadata", labels={"modelroute.dev/route": "nobody"}),
         with_(HTTP_ROUTE, "metadata", namespace="mail"),
     ],
@@ -131,3 +131,9 @@ def test_kopf_never_runs_out_of_patience() -> None:
     for _ in range(2):
         iterator = iter(backoffs)
         assert [next(iterator) for _ in range(8)] == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+async def test_a_route_of_somebody_else_that_has_our_name_wakes_us_so_that_we_see_it_go() -> None:
+    theirs = with_(HTTP_ROUTE, "metadata", labels=None)
+
+    assert await Watch().see("http_route", theirs, "DELETED") is True

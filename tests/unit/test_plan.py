@@ -123,7 +123,7 @@ ALWAYS = {"spec.rollout.progressDeadline": False, "spec.guard": False}
         (in_rollout(progressDeadline="1h"), "spec.rollout.progressDeadline", False),
         (replaced(guard={"bake": "2h"}), "spec.guard", False),
         (replaced(guard={"falseAlarmsPerYear": 3}), "spec.guard", False),
-        (replaced(guard={"onBreach": "RollBack"}), "spec.guard.onBreach", False),
+        (replaced(guard={"onBreach": "RollBack"}), "spec.guard.onBreach", True),
         (
             lambda spec: spec["models"][1].update(price={"inputPerMillionTokens": "1", "outputPerMillionTokens": "2"}),
             "spec.models[1].price",

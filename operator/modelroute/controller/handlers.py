@@ -68,10 +68,11 @@ def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
     async def http_route(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         metadata = body["metadata"]
-        owner = (metadata.get("labels") or {}).get(LABEL_ROUTE)
+        # Ours by its label, or one of somebody else's that stands, or stood, in the way of ours.
+        route = (metadata.get("labels") or {}).get(LABEL_ROUTE) or metadata["name"]
         told = [metadata.get("uid"), body.get("spec"), (body.get("status") or {}).get("parents")]
-        if owner and seen("HTTPRoute", event, told) and (metadata["namespace"], owner) in loop.keys:
-            loop.wake(metadata["namespace"], owner)
+        if seen("HTTPRoute", event, told) and (metadata["namespace"], route) in loop.keys:
+            loop.wake(metadata["namespace"], route)
 
     kopf.on.event(GROUP, VERSION, ModelRoute.PLURAL, registry=registry)(model_route)
     kopf.on.event("gateway.networking.k8s.io", "v1", "httproutes", registry=registry)(http_route)

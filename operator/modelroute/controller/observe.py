@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from modelroute.api.objectives import Objective
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout, ModelRoute
+from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import attempt_of, progress_of
@@ -64,8 +65,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
     # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
     left = [each for each in listed if not _owned_by(each, uid)]
-    gaps, plan = gaps_in(spec), plan_of(spec, namespace)
-    problems = problems_of(gaps) + await _backend_problems(ports, route)
+    gaps, (plan, unplannable) = gaps_in(spec), _plan_of(spec, namespace)
+    problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
     if problems and live is not None:
         # A spec that cannot be carried out changes nothing about the live route.
         template = as_it_is(template, live)
@@ -75,7 +76,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     objectives = _objectives_in_force(route, record, begun[-1] if begun else None)
     query = _query(route, plan, record, gateway, terms, objectives, now)
     look = await _look(ports, server, query, terms, now)
-    if look.readings:
+    if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(
         name=name,
@@ -99,6 +100,14 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         tuple(objectives),
         observation,
     )
+
+
+def _plan_of(spec: ModelRouteSpec, namespace: str) -> tuple[Plan | None, tuple[Problem, ...]]:
+    """The plan; a spec that the API server took and we cannot read (a newer schema) is a problem, not a crash."""
+    try:
+        return plan_of(spec, namespace), ()
+    except Invalid as error:
+        return None, (Problem(Reason.INVALID_SPEC, str(error)),)
 
 
 def _owned_by(rollout: Json, uid: str) -> bool:
@@ -165,7 +174,7 @@ def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str
 
 def _query(
     route: ModelRoute,
-    plan: Plan,
+    plan: Plan | None,
     record: Record | None,
     gateway: Gateway,
     terms: Terms,
@@ -180,7 +189,7 @@ def _query(
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
         since = record.progress.consumed_until
     else:
-        named = {share.backend: share.model for share in plan.split}
+        named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         since = until - terms.window_s
     if not arms or since >= until:

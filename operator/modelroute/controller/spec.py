@@ -144,8 +144,11 @@ def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
         gaps.append(Gap("spec.rollout.onDeadline", message, True))
     else:
         gaps.append(Gap("spec.rollout.progressDeadline", "not in force yet: a late rollout goes on holding", False))
-    guarded = "spec.guard.onBreach" if spec.guard.on_breach is GuardOnBreach.ROLL_BACK else "spec.guard"
-    gaps.append(Gap(guarded, "not in force yet: nothing is watched after the promotion", False))
+    if spec.guard.on_breach is GuardOnBreach.ROLL_BACK:
+        message = "not in force yet: nothing is watched after the promotion, so nothing would be taken back"
+        gaps.append(Gap("spec.guard.onBreach", message, True))
+    else:
+        gaps.append(Gap("spec.guard", "not in force yet: nothing is watched after the promotion", False))
     priced = [index for index, model in enumerate(spec.models) if model.price is not None]
     gaps += [Gap(f"spec.models[{index}].price", "kept for reports, not used yet", False) for index in priced]
     return tuple(gaps)

@@ -229,9 +229,6 @@ def _never_proven(design: Design, arms: Sequence[Arm], plan: Plan) -> Problem | 
 
 
 def _under_way(seen: Observation, record: Record, now: float) -> Decision:
-    if seen.gateway.rollback_of == record.attempt.name:
-        # A rollback reached the route, but the ModelRollout could not be written.
-        return go_back(record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now)
     if (changed := _spec_changed(seen, record, now)) is not None:
         return go_back(record, changed, now)
     if _has_weights(seen, record):
@@ -240,6 +237,9 @@ def _under_way(seen: Observation, record: Record, now: float) -> Decision:
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(assessment, now)) is not None:
         return go_back(record, harm, now)
+    if seen.gateway.rollback_of == record.attempt.name:
+        # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.
+        return go_back(record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now)
     view = View(seen, record, assessment, now)
     lacking = lacks(view)
     if not lacking:

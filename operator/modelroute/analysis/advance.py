@@ -118,6 +118,7 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
         overdispersion=overdispersion,
         cap=np.concatenate([layout.cap for layout in layouts]),
         log_goal=np.concatenate([layout.log_goal for layout in layouts]),
+        at_once=np.concatenate([layout.at_once for layout in layouts]),
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
     bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])

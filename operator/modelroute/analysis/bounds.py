@@ -63,6 +63,6 @@ def _grown(before: Floats, rows: Floats) -> Floats:
     value = log_e_values(
         n_c, x_c, n_b, x_b, guess=reference, alternatives=odds_ratio[..., np.newaxis], margin=MARGINS
     )[..., 0]  # fmt: skip
-    most = np.maximum(goal / 3, (goal - before) / 2)
+    most = np.maximum(goal / 2, (goal - before) / 2)
     after = before + np.where(possible, np.minimum(value / overdispersion, most), 0.0)
     return np.asarray(np.floor(after * 1e6) / 1e6)

@@ -96,6 +96,7 @@ class Layout:
     alternatives: Floats
     log_goal: Floats
     cap: Floats
+    at_once: Flags
     places: Mapping[tuple[Kind, int], tuple[int, ...]]
 
     def of(self, kind: Kind, owner: int) -> tuple[int, ...]:
@@ -159,6 +160,7 @@ def layout_of(design: Design) -> Layout:
         alternatives=np.where(inverted[:, np.newaxis], INVERTED, ALTERNATIVES),
         log_goal=np.asarray([-math.log(row.level * row.weight) for row in rows], dtype=np.float64),
         cap=np.asarray([row.cap for row in rows], dtype=np.float64),
+        at_once=np.asarray([row.kind is Kind.SAFE for row in rows], dtype=np.bool_),
         places={
             key: tuple(i for i, row in enumerate(rows) if (row.kind, row.owner) == key)
             for key in {(row.kind, row.owner) for row in rows}
@@ -178,7 +180,7 @@ def _pair_rows(design: Design, index: int, pair: Pair) -> list[Row]:
     if pair.comparison.reference is not None:
         rows.append(Row(Kind.FAST, index, 0, part * FAST_SHARE, design.alpha, math.inf))
     if pair.compares and objective.action is Action.ROLL_BACK:
-        rows.append(Row(Kind.SAFE, index, 0, 1.0, design.beta, math.log(1 / design.beta) / 3))
+        rows.append(Row(Kind.SAFE, index, 0, 1.0, design.beta, math.log(1 / design.beta) / 2))
     if pair.limits:
         if pair.comparison.reference is not None:
             rows.append(Row(Kind.ABOVE, index, 0, form, design.alpha, cap))

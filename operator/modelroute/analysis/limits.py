@@ -78,7 +78,7 @@ def _after(
         log_sums=grown(limited.bad, limited.total, limited.log_sums, Direction.HARM, row.cap, goal),
         gate_bad=limited.gate_bad + x,
         gate_total=limited.gate_total + n,
-        log_safe=grown(limited.gate_bad, limited.gate_total, limited.log_safe, Direction.SAFE, beta / 3, beta),
+        log_safe=grown(limited.gate_bad, limited.gate_total, limited.log_safe, Direction.SAFE, beta / 2, beta),
     )
     if not seen.alone[index]:
         return after

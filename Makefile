@@ -15,7 +15,7 @@ export MODELROUTE_UNDER_MAKE := 1
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
-demo: programs ## a promotion and a rollback on a real gateway, in under 6 minutes
+demo: programs ## a promotion and three rollbacks on a real gateway, in under 6 minutes
 	$(PY) -m demo
 
 test: lint unit property integration e2e ## everything that has to hold, in the order below

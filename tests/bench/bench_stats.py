@@ -1,7 +1,7 @@
 """`make bench-stats`: how often the engine is wrong, how soon it is right, and how others do on the same rollouts.
 
     python -m tests.bench.bench_stats                  # about 6 minutes on one core
-    python -m tests.bench.bench_stats --runs 1000      # the figures of docs/statistics.md
+    python -m tests.bench.bench_stats --runs 1000 --write      # the figures of docs/statistics.md, half an hour
     python -m tests.bench.bench_stats --runs 50        # a minute and a half, to see that it runs
 
 Everything follows from --seed; rollouts are simulated request by request, decided by the engine that ships.
@@ -13,11 +13,13 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.special import xlogy
 from scipy.stats import beta
 from tests.bench import rivals, rollouts
+from tests.bench.plot import bars
 from tests.bench.rollouts import BASES, Change, Floats, Rollouts, step_shares
 
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
@@ -25,6 +27,7 @@ from modelroute.analysis.engine import advance_all, assess, start
 from modelroute.analysis.two_arm import projection
 
 ALPHA = BETA = 0.05
+PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 NAMES = tuple(f"{base:.1%}" for base in BASES)
 CHANGES = (Change(0.01, 0.02), Change(0.001, 0.01), Change(0.05, 0.08), Change(0.01, 1.0))
 SAFE = ((0.01, 0.01), (0.05, 0.02), (0.001, 0.002))
@@ -169,27 +172,52 @@ def _only(played: Rollouts, objective: int) -> Rollouts:
     return Rollouts(played.shares, padded)
 
 
+BEGIN, END = "<!-- bench -->", "<!-- end of bench -->"
+
+
+def tables(seed: int, runs: int) -> Iterator[str]:
+    """The page's lines, as they are known."""
+    few = max(runs // 3, 20)
+    yield f"{runs} runs, seed {seed}, α = {ALPHA:.0%}, β = {BETA:.0%}."
+    for title, rows in (
+        ("False rollbacks of a whole rollout, with the lower 95 % limit", false_rollbacks(seed, runs)),
+        (f"Candidate requests until rollback, median / 90th of 100 ({few} runs)", requests_to_detect(seed, few)),
+        ("Proofs of safety at a 10 % canary", proofs_of_safety(seed, runs)),
+    ):
+        yield f"\n### {title}\n"
+        yield from rows
+
+
+def plot_of(lines: Sequence[str]) -> str:
+    """The row of the first null, as bars."""
+    names = [cell.strip() for cell in next(line for line in lines if "fixed thresholds" in line).split("|")[2:-1]]
+    row = next(line for line in lines if line.startswith(f"| {NULLS[0][0]} "))
+    shares = [float(cell.split("%")[0]) / 100 for cell in row.split("|")[2:-1]]
+    return bars("Harmless rollouts that were rolled back", list(zip(names, shares, strict=True)), limit=ALPHA)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=300, help="rollouts for each figure (default 300)")
     parser.add_argument("--seed", type=int, default=20261124)
+    parser.add_argument("--write", action="store_true", help=f"into {PAGE.name} and its plot, too")
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    print(f"{options.runs} runs, seed {options.seed}, α = {ALPHA:.0%}, β = {BETA:.0%}\n")
-    few = max(options.runs // 3, 20)
-    for title, rows in (
-        ("False rollbacks of a whole rollout (with the lower 95 % limit)", false_rollbacks(options.seed, options.runs)),
-        (
-            f"Candidate requests until rollback, median / 90th percentile ({few} runs)",
-            requests_to_detect(options.seed, few),
-        ),
-        ("Proofs of safety at a 10 % canary", proofs_of_safety(options.seed, options.runs)),
-    ):
-        print(f"### {title}\n")
-        for row in rows:
-            print(row, flush=True)
-        print(f"\n({time.monotonic() - began:.0f} s so far)\n", file=sys.stderr)
-        print()
+    lines = []
+    for line in tables(options.seed, options.runs):
+        print(line, flush=True)
+        lines.append(line)
+    print(f"\n{time.monotonic() - began:.0f} s", file=sys.stderr)
+    if options.write:
+        publish(lines)
+
+
+def publish(lines: Sequence[str]) -> None:
+    """Put the tables between the page's marks, and the plot beside it."""
+    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    PAGE.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n\n{END}{after}", "utf-8")
+    PAGE.with_name("false-rollbacks.svg").write_text(plot_of(lines), "utf-8")
 
 
 if __name__ == "__main__":

@@ -87,9 +87,9 @@ def _by_session(chance: np.random.Generator, sessions_: NDArray[np.int64]) -> tu
 
 
 def shocks(chance: np.random.Generator, runs: int) -> Rollouts:
-    """In 2 % of the looks one arm, either one, fails 15 % for that look."""
-    hit = chance.random((runs, 100, 1)) < 0.02
-    whose = chance.random((runs, 100, 1)) < 0.5
+    """For one look of the rollout one arm, either one, fails 15 % in every objective."""
+    hit = np.arange(100)[:, np.newaxis] == chance.integers(0, 100, size=(runs, 1, 1))
+    whose = chance.random((runs, 1, 1)) < 0.5
     candidate = np.where(hit & whose, np.maximum(BASES, 0.15), BASES)
     reference = np.where(hit & ~whose, np.maximum(BASES, 0.15), BASES)
     return drawn(chance, step_shares(100), candidate, reference, runs)

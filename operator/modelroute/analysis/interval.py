@@ -31,10 +31,10 @@ def time_uniform(bad: float, total: float, *, level: float = LEVEL, overdispersi
     All q with ln B(½ + x, ½ + n − x) − ln B(½, ½) − x·ln q − (n − x)·ln(1 − q) < ln(1/level), counts divided by
     `overdispersion` D ≥ 1.
 
-    Guarantee: the chance that the interval ever, at any look, misses a rate that stays the same is at most `level`. Rates
-    that drift only narrow what one likelihood ratio does: Π(1 − q_i + q_i·ω) ≤ (1 − q̄ + q̄·ω)^n with ω the odds ratio,
-    as the logarithm is concave. But ω moves with q̄, so for the mean of rates that drift the level is not proven; a
-    simulation holds it there. The interval is for people, and decides nothing.
+    Guarantee: the chance that the interval ever, at any look, misses a rate that stays the same is at most `level`. A
+    rate that drifts only takes away from one likelihood ratio: Π(1 − q_i + q_i·ω) ≤ (1 − q̄ + q̄·ω)^n with ω the odds
+    ratio, as the logarithm is concave. But ω moves with q̄, so for the mean of rates that drift the level is not proven;
+    a simulation holds it there. The interval is for people, and decides nothing.
     """
     n, x = total / overdispersion, bad / overdispersion
     if n <= 0:

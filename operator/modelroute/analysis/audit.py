@@ -16,7 +16,7 @@ from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, Floats, unspent
 from modelroute.analysis.one_arm import Direction, log_e_sums
 from modelroute.analysis.two_arm import log_e_values
 
-_NOTHING: Final = 1e-9
+_NOTHING: Final = 1e-6
 """A smaller fraction of a request is none: the projection would underflow."""
 
 

@@ -35,8 +35,7 @@ def projection(
     arrays = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in given))
     shape = arrays[0].shape
     n_c, n_b, theta_c, theta_b, r, delta = (array.ravel() for array in arrays)
-    weight = n_c / (n_c + n_b)
-    problem = np.stack([weight, 1.0 - weight, theta_c, theta_b, r, delta])
+    problem = np.stack([n_c / (n_c + n_b), n_b / (n_c + n_b), theta_c, theta_b, r, delta])
     found = _solve(problem, *_bracket(problem))
     return found.reshape(shape)
 

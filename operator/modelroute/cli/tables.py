@@ -13,6 +13,7 @@ Count = Annotated[float, Field(ge=0, le=1e12)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Index = Annotated[str, Field(pattern=r"^(0|[1-9]\d{0,8})$")]
 Positive = Annotated[float, Field(gt=0)]
+OddsRatio = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 
 class Wrong(ValueError):
@@ -50,7 +51,7 @@ class TwoArmTable(Table):
     prior_rate: Share = 0.01
     overdispersion: Annotated[float, Field(ge=1)] = 1.0
     cap: Positive | None = None
-    alternatives: Annotated[tuple[Positive, ...], Field(min_length=1, max_length=1000)] | None = None
+    alternatives: Annotated[tuple[OddsRatio, ...], Field(min_length=1, max_length=1000)] | None = None
     prior_weights: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = None
     onset: dict[Index, Annotated[float, Field(ge=0, le=1)]] | Literal["spread"] = "spread"
     windows: tuple[tuple[Count, Count, Count, Count], ...]

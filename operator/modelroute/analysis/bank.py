@@ -14,6 +14,9 @@ import numpy as np
 from modelroute.analysis.mixture import POINTS, PRIOR, Flags, Floats, kept
 
 LOG_PRIOR: Final[Floats] = np.log(PRIOR)
+LACKING_PART: Final = 1 / 3
+"""A window brings at most this part of what an alternative still lacks to decide alone, or the row's own cap."""
+
 _GRAINS: Final = 1e9
 _NEGLIGIBLE: Final = -80.0
 """What is kept of the capital: nine decimals of its logarithm, rounded down, and nothing below e^−80, for which the
@@ -83,8 +86,8 @@ def after_window(
 ) -> Bank:
     """`bank` after a window that brought `log_ratios` ℓ, shape (P, 16), for the rows where `bets` is true.
 
-    `overdispersion` D ≥ 1 divides ℓ. A window brings at most κ = max(`cap`, half of what the row's alternative lacks to
-    decide alone), with `log_goal` = ln(1/(α·w)): one bad window never decides, unless no more than `cap` was lacking
+    `overdispersion` D ≥ 1 divides ℓ. A window brings at most κ = max(`cap`, a third of what the row's alternative lacks
+    to decide alone), with `log_goal` = ln(1/(α·w)): one bad window never decides, unless no more than `cap` was lacking
     (docs/adr/0010). κ hangs on the past only, so E stays an e-process: both only shrink e^ℓ. Rows `at_once` spend all
     on their first window.
     `bad` and `total` are the caller's to add: they may be known where there is nothing to bet on.
@@ -94,7 +97,7 @@ def after_window(
         log_unspent = bank.log_unspent + np.log(keep)
     log_spent = bank.log_unspent + np.log1p(-keep)
     capital = np.logaddexp(bank.log_capital, log_spent[:, np.newaxis] + LOG_PRIOR)
-    most = np.maximum(cap[:, np.newaxis], (log_goal[:, np.newaxis] - capital) / 2)
+    most = np.maximum(cap[:, np.newaxis], (log_goal[:, np.newaxis] - capital) * LACKING_PART)
     grown = _rounded(capital + np.minimum(log_ratios / overdispersion[:, np.newaxis], most))
     return Bank(
         log_capital=np.where(bets[:, np.newaxis], grown, bank.log_capital),

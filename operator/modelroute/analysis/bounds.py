@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from modelroute.analysis.bank import LACKING_PART
 from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import MARGINS, State
@@ -63,6 +64,6 @@ def _grown(before: Floats, rows: Floats) -> Floats:
     value = log_e_values(
         n_c, x_c, n_b, x_b, guess=reference, alternatives=odds_ratio[..., np.newaxis], margin=MARGINS
     )[..., 0]  # fmt: skip
-    most = np.maximum(goal / 2, (goal - before) / 2)
+    most = np.maximum(goal / 2, (goal - before) * LACKING_PART)
     after = before + np.where(possible, np.minimum(value / overdispersion, most), 0.0)
     return np.asarray(np.floor(after * 1e6) / 1e6)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from modelroute.analysis.bank import Bank
+from modelroute.analysis.bank import LACKING_PART, Bank
 from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import Limited, State
@@ -66,7 +66,7 @@ def _after(
     def grown(bad: float, total: float, log_e: float, direction: Direction, cap: float, goal: float) -> float:
         sums = np.asarray([total, total + n]) / d, np.asarray([bad, bad + x]) / d
         then, now = log_e_sums(*sums, limit=limit, direction=direction)
-        most = max(cap, (goal - log_e) / 2)
+        most = max(cap, (goal - log_e) * LACKING_PART)
         return _short(log_e + min(float(now - then), most))
 
     beta = -math.log(design.beta)

@@ -146,9 +146,7 @@ def fit_mixture(points: Floats, clusters: int, rng: np.random.Generator) -> tupl
     while len(centres) < clusters:  # k-means++: far from what is there already
         nearest = ((points[:, None, :] - centres[None, :, :]) ** 2).sum(axis=2).min(axis=1)
         centres = np.vstack([centres, points[rng.choice(len(points), p=nearest / nearest.sum())]])
-    mixture = Mixture(
-        np.full(clusters, 1 / clusters), centres, np.array([np.cov(points.T) / clusters] * clusters)
-    )
+    mixture = Mixture(np.full(clusters, 1 / clusters), centres, np.array([np.cov(points.T) / clusters] * clusters))
     likelihood = -np.inf
     for _ in range(300):
         log_joint = mixture.log_joint(points)

@@ -62,7 +62,7 @@ def test_an_amount_survives(text: str) -> None:
     assert amount == Decimal(text)
 
 
-@given(st.integers(0, 253_402_300_799), st.integers(0, 999_999))
+@given(st.integers(0, 253_402_300_798), st.integers(0, 999_999))
 @example(1_767_323_045, 999_999)
 def test_an_instant_survives(second: int, microsecond: int) -> None:
     moment = parse_instant(format_instant(second + microsecond / 1e6))

@@ -171,7 +171,6 @@ def good_status() -> Json:
         ("engineState", "[]", "version None"),
         ("engineState", '{"v":"0","until":null,"tracks":[]}', "version '0'"),
         ("engineState", '{"v":"1","until":null,"tracks":[]}', "does not belong to this attempt"),
-        ("unknown", [{"reason": "OfALaterVersion", "message": "m"}], "'OfALaterVersion' is not a valid Reason"),
         (
             "decision",
             {"verdict": "Back", "reason": "OfALaterVersion", "message": "m", "at": "2026-01-02T12:00:00Z"},
@@ -218,3 +217,12 @@ def test_a_duration_that_is_no_number_is_not_written() -> None:
 
     with pytest.raises(Invalid, match="slowest"):
         status_of(Record(ATTEMPT, progress), ModelRolloutStatus(), namespace=NAMESPACE)
+
+
+def test_what_a_later_version_could_not_tell_is_still_not_known() -> None:
+    status = good_status()
+    status["unknown"] = [{"reason": "OfALaterVersion", "message": "m"}]
+
+    (unknown,) = progress_of(parse(ModelRolloutStatus, status), ATTEMPT).unknown
+
+    assert (unknown.reason, unknown.message) == (Reason.NO_DATA, "m")

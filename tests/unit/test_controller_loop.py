@@ -161,7 +161,7 @@ async def test_a_route_that_is_made_anew_while_the_last_tick_of_the_old_one_ends
 @pytest.mark.parametrize(
     ("failures", "times"),
     [
-        ([Conflict("changed")] * 3, [0.0, 0.5, 1.0, 1.5]),
+        ([Conflict("changed")] * 3, [0.0, 0.5, 1.2, 2.3]),
         ([Unavailable("no answer")] * 7, [0.0, 1.0, 3.0, 7.0, 15.0, 31.0, 61.0, 91.0]),
         ([Invalid("cannot be read")] * 2, [0.0, 1.0, 3.0]),
         ([Unavailable("no answer"), 1.0, Unavailable("no answer")], [0.0, 1.0, 2.0, 3.0]),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from modelroute.analysis.design import Objective, Outcomes
+from modelroute.analysis.design import Action, Objective, Outcomes
 from modelroute.analysis.state import encode
 from modelroute.rollout.attempt import Record, Requirement, Stage, Step, weights_of
+from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.gates import CHECKS
@@ -38,9 +41,8 @@ def gateway(split: Split | None, acceptance: Acceptance = Acceptance.LIVE, **mor
     return Gateway(acceptance, weights=weights, **more)  # type: ignore[arg-type]
 
 
-def reading(end: float, *, small: tuple[int, int] = (0, 60), large: tuple[int, int] = (0, 540)) -> WindowReading:
+def reading(end: float, counts: Mapping[str, tuple[int, int]]) -> WindowReading:
     """(bad, total) of each arm."""
-    counts = {"small": small, "large": large}
     outcomes = {("errors", arm): Outcomes(total, (bad,), bad) for arm, (bad, total) in counts.items()}
     return WindowReading(end - WINDOW_S, end, outcomes, {arm: total for arm, (_, total) in counts.items()}, ())
 
@@ -63,22 +65,23 @@ class World:
         self.small_bad_share = 0.0
         self.large_bad_share = 0.0
         self.requests = 600
+        self.bad_until = math.inf
+        self.refused_revision = ""
         self.extra_share = 1.0
         self.decisions: list[Decision] = []
 
     def observation(self) -> Observation:
         until = (self.now - 2.0) // WINDOW_S * WINDOW_S
         since = until - WINDOW_S
-        if self.record is not None and self.record.progress.stage.under_way:
-            since = self.record.progress.consumed_until
-        live = self.record is None or self.record.progress.live_at is not None
+        live = self.record is None or not self.record.progress.stage.under_way
+        if not live and self.record is not None:
+            rolling = self.record.progress.stage is Stage.ROLLING_BACK
+            live = self.record.progress.live_at is not None or not rolling
+            since = looks_from(self.record)
         readings = []
         while live and since < until and self.look_problem is None:
             since += WINDOW_S
-            total = round(self.requests * self.extra_share * self._small_weight() / 10_000)
-            others = self.requests - round(self.requests * self._small_weight() / 10_000)
-            small = round(total * self.small_bad_share), total
-            found = reading(since, small=small, large=(round(others * self.large_bad_share), others))
+            found = reading(since, self._counts(since))
             readings.append(replace(found, unknown=self.unknown))
         return Observation(
             name="support",
@@ -90,10 +93,21 @@ class World:
             gateway=gateway(self.split, self.acceptance, stable=self.stable, rollback_of=self.rollback_of),
             look=Look(until, tuple(readings), self.look_problem),
             terms=TERMS,
+            refused_revision=self.refused_revision,
         )
 
-    def _small_weight(self) -> int:
-        return sum(share.weight for share in self.split or () if share.model == "small")
+    def _counts(self, until: float) -> dict[str, tuple[int, int]]:
+        """Candidates fail with `small_bad_share` until `bad_until`, everybody else with `large_bad_share`."""
+        weights = {share.backend: share.weight for share in self.split or ()}
+        arms = self.record.attempt.arms if self.record is not None else ()
+        gains = {arm.backend: (arm.name, arm.gains) for arm in arms}
+        counts = {}
+        for backend in {**dict.fromkeys(weights), **dict.fromkeys(gains)}:
+            name, candidate = gains.get(backend, ("large" if backend == LARGE else "small", False))
+            total = round(self.requests * weights.get(backend, 0) / 10_000 * (self.extra_share if candidate else 1.0))
+            bad = self.small_bad_share if candidate else self.large_bad_share
+            counts[name] = round(total * (bad if until <= self.bad_until else 0.0)), total
+        return counts
 
     def tick(self, seconds: float = 1.0) -> Decision:
         """Let time pass, decide, and do as decided."""
@@ -439,7 +453,9 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "split_is_as_asked",
         "reference_keeps_the_bound",
         "evidence_does_not_lean_to_harm",
+        "nothing_is_worse_than_its_reference_was",
         "has_settled",
+        "something_was_counted",
         "has_lasted",
         "has_seen_enough",
         "is_proven_safe",
@@ -493,7 +509,8 @@ def test_a_bound_that_the_reference_breaks_too_holds_and_blames_nobody() -> None
         world.tick()
 
     assert world.decisions[-1].reason is Reason.REFERENCE_BREACHES_TOO
-    assert world.live() == "small 10 %, large 90 %"
+    assert world.decisions[-1].phase is Phase.HOLDING
+    assert world.live() != "small 40 %, large 60 %"
 
 
 def test_a_bound_that_the_candidate_alone_breaks_goes_back() -> None:
@@ -523,7 +540,121 @@ def test_a_candidate_with_more_requests_than_its_share_is_not_promoted() -> None
         world.tick()
 
     assert world.decisions[-1].reason is Reason.SAMPLE_RATIO_MISMATCH
-    assert world.live() == "small 10 %, large 90 %"
+    assert world.live() != "small 40 %, large 60 %"
+
+
+def test_arms_of_finished_attempts_take_no_part_in_the_next_one() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    for number in range(20):
+        version = Backend("chat", f"llama-8b-v{number}", 8000)
+        world.plan = plan(backend=version)
+        world.small_bad_share = 0.6 if number % 2 else 0.0
+        world.run_until(Phase.PROGRESSING)
+        world.run_until(Phase.ROLLED_BACK if number % 2 else Phase.STABLE)
+        assert world.record is not None
+        assert len(world.record.attempt.arms) == 3
+
+
+def test_a_rollback_ends_although_the_candidates_service_is_gone() -> None:
+    """At weight 0 it still keeps the gateway from resolving the route: it is left out."""
+    world = at_step(1)
+    world.small_bad_share = 1.0
+    world.run_until(Phase.ROLLING_BACK)
+    world.acceptance = Acceptance.REJECTED
+    world.tick()
+    assert {share.backend for share in world.split or ()} == {LARGE}
+    world.acceptance = Acceptance.LIVE
+
+    world.run_until(Phase.ROLLED_BACK)
+
+
+def test_a_rollback_that_the_gateway_never_confirms_ends_and_says_so() -> None:
+    world = at_step(1)
+    world.small_bad_share = 1.0
+    world.run_until(Phase.ROLLING_BACK)
+    world.acceptance = Acceptance.WAITING
+
+    done = world.run_until(Phase.ROLLED_BACK)
+
+    assert "not confirmed by the gateway within 5m" in done.message
+
+
+def test_harm_is_looked_for_while_a_step_waits_for_a_gateway_that_keeps_silent() -> None:
+    world = World()
+    world.run_until(Phase.PROGRESSING)
+    world.acceptance = Acceptance.WAITING
+    world.small_bad_share = 0.5
+
+    world.run_until(Phase.ROLLING_BACK)
+
+    assert world.live() == "large 100 %"
+
+
+def test_a_revert_goes_back_whatever_is_wrong_with_the_spec() -> None:
+    world = at_step(1)
+    world.plan = plan(small=0)
+    world.problems = (Problem(Reason.NO_READY_ENDPOINTS, "spec.models[1].backendRef: no ready endpoint"),)
+
+    world.run_until(Phase.ROLLING_BACK)
+
+    assert world.live() == "large 100 %"
+
+
+def test_what_decided_inside_a_batch_that_was_read_late_is_not_taken_away_by_what_came_after() -> None:
+    world = at_step(1)
+    world.bad_until = world.now + 40
+    world.small_bad_share = 0.5
+    world.tick(400)
+
+    world.run_until(Phase.ROLLING_BACK, within=3)
+
+
+def test_a_breach_that_pauses_stays_until_the_spec_changes() -> None:
+    paused = (Objective("errors", Action.PAUSE, margin=0.005),)
+    world = World(plan(objectives=paused))
+    world.run_until(Phase.PROGRESSING)
+    world.small_bad_share = 0.5
+    world.run_until(Phase.PAUSED)
+    world.small_bad_share = 0.0
+    for _ in range(300):
+        world.tick()
+
+    assert world.decisions[-1].phase is Phase.PAUSED
+
+
+def test_a_backend_that_is_not_well_does_not_stall_a_route_on_which_nothing_is_to_move() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    world.problems = (Problem(Reason.NO_READY_ENDPOINTS, "spec.models[1].backendRef: no ready endpoint"),)
+
+    assert world.tick().phase is Phase.STABLE
+
+
+def test_a_rolled_back_spec_is_not_tried_again_because_its_record_was_deleted() -> None:
+    world = at_step(0)
+    world.small_bad_share = 0.5
+    world.run_until(Phase.ROLLED_BACK)
+    assert world.plan is not None
+    world.refused_revision, world.record = world.plan.revision, None
+
+    for _ in range(20):
+        assert world.tick().phase is Phase.ROLLED_BACK
+
+
+def test_a_new_version_that_fails_once_the_old_one_has_no_traffic_left_is_not_promoted() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    world.plan = plan(backend=NEWER)
+    world.run_until(Phase.PROGRESSING)
+    while world.record is None or "small@llama-8b" in in_words(weights_of(world.record)):
+        world.tick()
+    world.small_bad_share = 0.5
+    for _ in range(100):
+        world.tick()
+
+    assert world.decisions[-1].phase is Phase.HOLDING
+    assert "so only an objective with max would roll back" in world.decisions[-1].message
 
 
 def test_the_stable_split_is_taken_from_the_last_attempt_before_anything_else() -> None:

@@ -281,7 +281,6 @@ async def test_a_modelroute_that_is_being_deleted_is_left_alone() -> None:
         ("engineState", "not JSON"),
         ("stepIndex", 7),
         ("startedAt", "yesterday"),
-        ("unknown", [{"reason": "OfALaterVersion", "message": "m"}]),
     ],
 )
 async def test_a_record_that_cannot_be_read_moves_no_traffic_and_says_what_to_do(field: str, value: object) -> None:

@@ -132,6 +132,9 @@ class ModelRolloutStatus(Wire):
     step_requests: Annotated[list[CandidateRequests], Keep(first=16)] | None = Field(
         None, description="Requests that each candidate answered in this step since it had settled."
     )
+    pause_breached: bool | None = Field(
+        None, description="Whether an objective with onBreach: Pause was breached; nothing is promoted any more."
+    )
     slowest_p99_seconds: Annotated[float, Field(ge=0)] | None = Field(
         None, description="Largest 99th percentile of the duration of requests seen, in seconds."
     )

@@ -8,6 +8,7 @@ from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.errors import Invalid
 from modelroute.gateway.render import as_it_is
+from modelroute.rollout.attempt import Stage
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.reasons import Reason
 
@@ -16,7 +17,8 @@ async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
     """Order the split at the gateway; the decision as it is to be told then.
 
     Where the API server refuses the route itself (a filter that Gateway API does not know), that is the user's to mend:
-    told like any other problem of the spec, and the live route stays as it was but for its weights.
+    told like any other problem of the spec, and the live route stays as it was; a rollback goes its way with the words
+    that the route has.
     """
     if decision.order is None:
         return decision
@@ -25,8 +27,8 @@ async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
     try:
         await ports.routes.ensure(seen.template, decision.order, seen.live, fenced=fenced)
     except Invalid as error:
-        if seen.live is not None:
-            # The weights are ours, and go their way (perhaps back) whatever the rest of the spec says.
+        if seen.live is not None and not _raises(decision):
+            # The weights are ours: back they go whatever the rest of the spec says.
             await ports.routes.ensure(as_it_is(seen.template, seen.live), decision.order, seen.live, fenced=fenced)
         return replace(
             decision,
@@ -42,3 +44,8 @@ async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
         Reason.ROUTE_RESTORED, "the HTTPRoute was changed by somebody else and is restored", warning=True
     )
     return replace(decision, announcements=(*decision.announcements, said))
+
+
+def _raises(decision: Decision) -> bool:
+    """Whether the order is one that may give a candidate more traffic."""
+    return decision.record is not None and decision.record.progress.stage in {Stage.PROGRESSING, Stage.PROMOTED}

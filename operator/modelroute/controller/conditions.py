@@ -13,11 +13,12 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 
 
 def conditions_of(seen: Seen, decision: Decision) -> tuple[Assessment, ...]:
-    """All six, every time."""
+    """All six; MetricsAvailable stays as it was where nothing was due to be read."""
+    metrics = _metrics_available(seen)
     return (
         _accepted(seen, decision),
         _programmed(seen),
-        _metrics_available(seen),
+        *((metrics,) if metrics is not None else ()),
         *_readiness(seen, decision),
     )
 
@@ -46,11 +47,13 @@ def _programmed(seen: Seen) -> Assessment:
             return Assessment(ConditionType.PROGRAMMED, UNKNOWN, Reason.WAITING_FOR_GATEWAY.value, message)
 
 
-def _metrics_available(seen: Seen) -> Assessment:
+def _metrics_available(seen: Seen) -> Assessment | None:
     look = seen.observation.look
     if look.problem is not None:
         return Assessment(ConditionType.METRICS_AVAILABLE, FALSE, look.problem.reason.value, look.problem.message)
     if not look.readings:
+        if any(each.type == ConditionType.METRICS_AVAILABLE for each in seen.route.status.conditions or ()):
+            return None
         return Assessment(
             ConditionType.METRICS_AVAILABLE,
             UNKNOWN,

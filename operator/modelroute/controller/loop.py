@@ -74,7 +74,7 @@ class Loop:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _run(self, key: Key, entry: _Task, spread_s: float) -> None:
-        failures = 0
+        failures = conflicts = 0
         try:
             if spread_s:
                 await asyncio.sleep(self._jitter(spread_s))
@@ -82,15 +82,18 @@ class Loop:
                 entry.wake.clear()
                 try:
                     delay = await self._tick(*key)
-                    failures = 0
+                    failures = conflicts = 0
                 except Conflict as error:
-                    log.info("%s/%s: %s; looking again", *key, error)
-                    delay = 0.2 + self._jitter(0.3)
+                    conflicts += 1
+                    delay = min(RETRY_MAX_S, 0.1 * 2 ** min(conflicts, 10)) + self._jitter(0.3)
+                    level = logging.INFO if conflicts < 5 else logging.WARNING
+                    log.log(level, "%s/%s: %s; looking again in %.1f s", *key, error, delay)
                 except ModelRouteError as error:
                     failures += 1
                     delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures, 10) / 2)
                     log.warning("%s/%s: %s; looking again in %.0f s", *key, error, delay)
                 except Exception:
+                    # One poisoned object must not end its own task, nor anybody else's.
                     failures += 1
                     delay = RETRY_MAX_S
                     log.exception("%s/%s: a tick failed in a way nobody foresaw", *key)

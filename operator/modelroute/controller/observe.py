@@ -18,8 +18,11 @@ from modelroute.gateway.observe import observe as observe_gateway
 from modelroute.gateway.render import LABEL_ROUTE, Template, as_it_is
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
-from modelroute.rollout.attempt import Record
+from modelroute.rollout.attempt import Record, Stage
+from modelroute.rollout.consume import looks_from
+from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.machine import BACKEND_REASONS
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
@@ -31,7 +34,7 @@ class Seen:
     """What a tick read: the objects as they came, and the domain's view of them.
 
     `rollouts` are the ModelRoute's own, oldest first; `rollout` is the latest that has begun. `objectives` are those
-    frozen in it while it is under way, else the spec's.
+    frozen in it, else the spec's.
     """
 
     raw: Json
@@ -67,14 +70,20 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     left = [each for each in listed if not _owned_by(each, uid)]
     gaps, (plan, unplannable) = gaps_in(spec), _plan_of(spec, namespace)
     problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
-    if problems and live is not None:
+    if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
         # A spec that cannot be carried out changes nothing about the live route.
         template = as_it_is(template, live)
-    record, unreadable = _record_of(begun[-1], namespace) if begun else (None, ())
+    attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
+    latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
+    record, unreadable = _record_of(latest, namespace) if latest is not None else (None, ())
     gateway = observe_gateway(live, template)
-    terms, server = _terms(ports, spec.metrics.prometheus, record)
-    objectives = _objectives_in_force(route, record, begun[-1] if begun else None)
-    query = _query(route, plan, record, gateway, terms, objectives, now)
+    frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
+    under_way = record is not None and record.progress.stage.under_way
+    terms, server = _terms(
+        ports, frozen.metrics.prometheus if frozen and under_way else spec.metrics.prometheus, record
+    )
+    asked = frozen.objectives if frozen and under_way else spec.objectives
+    query = _query(template, plan, record, gateway, terms, asked, now)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
@@ -83,8 +92,9 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         plan=plan,
         problems=unreadable + problems,
         record=record,
-        attempts=max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0]),
+        attempts=attempts,
         noted=_noted(route, namespace),
+        refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
         gateway=gateway,
         look=look,
         terms=terms,
@@ -95,9 +105,9 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         template,
         live,
         rollouts,
-        begun[-1] if begun else None,
+        latest,
         gaps,
-        tuple(objectives),
+        tuple(frozen.objectives if frozen is not None else spec.objectives),
         observation,
     )
 
@@ -130,11 +140,9 @@ def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Prob
         return None, (Problem(Reason.RECORD_UNREADABLE, message),)
 
 
-def _objectives_in_force(route: ModelRoute, record: Record | None, rollout: Json | None) -> list[Objective]:
-    """Those frozen in the attempt that is under way, else those of the spec."""
-    if record is None or rollout is None or not record.progress.stage.under_way:
-        return route.spec.objectives
-    return parse(ModelRollout, rollout).spec.objectives
+def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:
+    """Whether no later attempt is known of: where its record was deleted, an older one says nothing about now."""
+    return _attempt_number(rollout) >= (route.status.attempt or 0)
 
 
 def _noted(route: ModelRoute, namespace: str) -> Split | None:
@@ -156,8 +164,10 @@ async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, .
             # Not known is not good enough to go on, and no reason to stop a rollback.
             return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
 
-    backends = [backend_of(model.backend_ref, namespace) for model in route.spec.models]
-    found = await asyncio.gather(*(check(index, backend) for index, backend in enumerate(backends)))
+    # One that is to have no traffic may be scaled to nothing.
+    wanted = [(index, model) for index, model in enumerate(route.spec.models) if model.weight]
+    checks = (check(index, backend_of(model.backend_ref, namespace)) for index, model in wanted)
+    found = await asyncio.gather(*checks)
     return tuple(problem for problem in found if problem is not None)
 
 
@@ -173,7 +183,7 @@ def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str
 
 
 def _query(
-    route: ModelRoute,
+    template: Template,
     plan: Plan | None,
     record: Record | None,
     gateway: Gateway,
@@ -184,27 +194,28 @@ def _query(
     """What to ask of the metrics; None while nothing that could be counted is live."""
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
     if record is not None and record.progress.stage.under_way:
-        if record.progress.live_at is None:
+        if record.progress.live_at is None and record.progress.stage is Stage.ROLLING_BACK:
             return None
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
-        since = record.progress.consumed_until
+        since = looks_from(record)
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         since = until - terms.window_s
     if not arms or since >= until:
         return None
-    metadata = route.metadata
     return RouteQuery(
-        namespace=metadata.namespace,
-        route=metadata.name,
+        namespace=template.namespace,
+        route=template.name,
         rule=0,
         arms=tuple(_arm_query(arm, backend, gateway) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
         window_s=terms.window_s,
-        gateways=tuple((ref.namespace or metadata.namespace, ref.name) for ref in route.spec.parent_refs or ()),
+        gateways=tuple(
+            (str(ref.get("namespace") or template.namespace), str(ref["name"])) for ref in template.parent_refs
+        ),
     )
 
 

@@ -160,6 +160,7 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
             "decided_at": None if verdict is None else format_instant(verdict.at),
             "rolled_back_at": format_instant(progress.live_at) if back and progress.live_at is not None else None,
             "finished_at": None if progress.finished_at is None else format_instant(progress.finished_at),
+            "pause_breached": progress.pause_breached or None,
             "slowest_p99_seconds": progress.slowest_p99_s,
             "decision": None if verdict is None else _decision_of(verdict),
             "step_requests": [
@@ -204,6 +205,13 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
             consumed_until=_instant(status.evidence_until),
             engine=decode(attempt.design, status.engine_state),
             requests={each.candidate: float(each.requests) for each in status.step_requests or ()},
+            step_counts={
+                (each.objective, each.arm): (each.bad, each.total)
+                for step in status.sums or ()
+                if step.step == status.step_index
+                for each in step.tallies
+            },
+            pause_breached=bool(status.pause_breached),
             slowest_p99_s=status.slowest_p99_seconds or 0.0,
             unknown=tuple(_unknowns(status.unknown or ())),
             verdict=None if status.decision is None else _verdict_of(status.decision),
@@ -227,7 +235,9 @@ def _instant(text: str | None) -> float:
 
 def _unknowns(notes: Iterable[UnknownNote]) -> Iterable[Unknown]:
     for note in notes:
-        yield Unknown(Reason(note.reason), note.message, note.objective, note.arm)
+        # What a newer operator calls by a name of its own is still not known.
+        reason = Reason(note.reason) if note.reason in set(Reason) else Reason.NO_DATA
+        yield Unknown(reason, note.message, note.objective, note.arm)
 
 
 def _verdict_of(decision: WireDecision) -> Verdict:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from modelroute.api.quantities import parse_duration
@@ -54,6 +54,17 @@ class Settings(_Section):
     prometheus: dict[str, PrometheusSettings] = Field(default_factory=dict)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     namespaces: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _windows_hold_a_scrape(self) -> Settings:
+        window = self.analysis.window_s
+        for name, server in self.prometheus.items():
+            if window is not None and window < server.scrape_interval_s:
+                raise ValueError(
+                    f"analysis.window ({window:g}s) is shorter than prometheus.{name}.scrapeInterval"
+                    f" ({server.scrape_interval_s:g}s): most windows would hold no scrape"
+                )
+        return self
 
     def window_for(self, server: str) -> float:
         """Seconds of a window of evidence read from that server."""

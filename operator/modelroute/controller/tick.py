@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelroute.controller.act import act
 from modelroute.controller.announce import announce, tell
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
-from modelroute.errors import ModelRouteError
+from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.metrics.ledger import window_end_for
-from modelroute.rollout.decision import Decision
+from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Terms
+from modelroute.rollout.reasons import Reason
 
 log = logging.getLogger(__name__)
 
 SOON_S = 0.05
+
+
+class _Overtaken(Conflict):
+    """A rollback could not be written down, because the ModelRollout changed since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +40,61 @@ class Ticker:
         Raises what the tree of `errors` has: the caller looks again later. What was decided in between is lost with it
         and decided again from what is written down.
         """
+        try:
+            return await self._tick(namespace, name, insist=False)
+        except _Overtaken:
+            # Somebody wrote first, and a rollback is due: on what is there now, it waits for nobody.
+            return await self._tick(namespace, name, insist=True)
+
+    async def _tick(self, namespace: str, name: str, *, insist: bool) -> float | None:
         seen = await observe(self.ports, namespace, name, now=self.clock())
         if seen is None:
             self.ports.routes.forget(namespace, name)
             return None
         decision = decide(seen.observation, self.clock())
-        await self._write_down(seen, decision)
+        await self._write_down(seen, decision, insist=insist)
         try:
             decision = await act(self.ports, seen, decision)
+        except Unavailable as error:
+            await self._tell_of(seen, decision, error)
+            raise
         except ModelRouteError:
             # It is written down, and the next tick carries it out without deciding it again: now or never.
             await tell(self.ports, seen, decision.announcements, self.clock())
             raise
         await announce(self.ports, seen, decision, now=self.clock())
-        if not decision.fresh:
+        try:
             await tidy_history(self.ports, seen)
+        except ModelRouteError as error:
+            log.warning("%s: the history could not be tidied: %s", seen.key, error)
         return self._until_next_look(seen.observation.terms, decision)
 
-    async def _write_down(self, seen: Seen, decision: Decision) -> None:
+    async def _tell_of(self, seen: Seen, decision: Decision, error: Unavailable) -> None:
+        """The route cannot be written (a missing right, an admission policy): say so, in the API server's words."""
+        told = replace(
+            decision,
+            phase=decision.phase if decision.phase is Phase.ROLLING_BACK else Phase.HOLDING,
+            reason=Reason.ROUTE_NOT_WRITTEN,
+            message=f"the HTTPRoute cannot be written: {error}",
+            lacking=(f"the HTTPRoute cannot be written: {error}",),
+        )
+        try:
+            await announce(self.ports, seen, told, now=self.clock())
+        except ModelRouteError as second:
+            log.warning("%s: the status cannot be written either: %s", seen.key, second)
+
+    async def _write_down(self, seen: Seen, decision: Decision, *, insist: bool) -> None:
+        going_back = decision.order is not None and bool(decision.order.rollback_of)
         try:
             await persist(self.ports, seen, decision)
-        except ModelRouteError:
-            if decision.order is not None and decision.order.rollback_of:
-                # Nothing stands in a rollback's way: it is noted on the route itself until it can be written down.
-                log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
-                await act(self.ports, seen, decision)
+        except ModelRouteError as error:
+            if not going_back:
+                raise
+            if isinstance(error, Conflict) and not insist:
+                raise _Overtaken(str(error)) from error
+            # Nothing stands in a rollback's way: it is noted on the route itself until it can be written down.
+            log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
+            await act(self.ports, seen, decision)
             raise
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:

@@ -68,7 +68,7 @@ def _acceptance(live: Json, template: Template) -> tuple[Acceptance, str]:
     """LIVE when every expected parent reports Accepted and ResolvedRefs for this generation."""
     generation = live["metadata"].get("generation", 0)
     reported = (live.get("status") or {}).get("parents") or []
-    waiting: list[str] = []
+    waiting: list[str] = [] if template.parent_refs else ["the route has no parents"]
     for parent in template.parent_refs:
         key = _parent_key(parent, template.namespace)
         entries = [p for p in reported if _parent_key(p.get("parentRef") or {}, template.namespace) == key]

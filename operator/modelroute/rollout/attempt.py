@@ -88,7 +88,9 @@ class Progress:
 
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
     them, None until then. `consumed_until`: the end of the last window that was looked at. `requests`: each candidate's
-    completions in this step since it settled. `unknown`: what the last window could not tell.
+    completions in this step since it settled. `step_counts`: (bad, total) by (objective, arm) in this
+    step. `unknown`: what the last window could not tell. `pause_breached`
+    is latched: later windows may not take it away.
     """
 
     stage: Stage
@@ -99,9 +101,11 @@ class Progress:
     consumed_until: float
     engine: State
     requests: Mapping[str, float] = field(default_factory=dict)
+    step_counts: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     slowest_p99_s: float = 0.0
     unknown: tuple[Unknown, ...] = ()
     verdict: Verdict | None = None
+    pause_breached: bool = False
     finished_at: float | None = None
 
 

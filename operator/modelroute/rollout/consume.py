@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from modelroute.analysis.design import Window
-from modelroute.analysis.engine import advance
+from modelroute.analysis.engine import advance, assess
 from modelroute.rollout.attempt import Progress, Record, weights_of
 from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.split import TOTAL
 
 SETTLE_MAX_S = 300.0
+PATIENCE_S = 60.0
+"""How long a step may wait for the gateway before its windows are looked at for harm all the same."""
 
 
 def went_live(record: Record, now: float) -> Record:
@@ -39,32 +41,60 @@ def settled_at(record: Record, scrape_interval_s: float) -> float | None:
     return progress.live_at + min(wait, SETTLE_MAX_S)
 
 
+def looks_from(record: Record) -> float:
+    """From when on windows are looked at: since the split is live, or once the gateway has kept silent for too long.
+
+    A gateway that does not report goes on serving, and nobody can say since when it serves the new split: after
+    `PATIENCE_S` its windows count as evidence for harm, and for nothing else.
+    """
+    progress = record.progress
+    if progress.live_at is not None:
+        return progress.consumed_until
+    patient = math.ceil((progress.step_at + PATIENCE_S) / record.attempt.window_s) * record.attempt.window_s
+    return max(progress.consumed_until, patient)
+
+
 def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s: float) -> Record:
     """`record` with the windows of `readings` folded in; one that was seen before changes nothing.
 
-    Before the split is live nothing is consumed. While it settles only the engine's fast path gets the counts.
+    While the split settles only the engine's fast path gets the counts. It ends with the window whose evidence decides:
+    what comes after it, in a batch that was read late, cannot take the decision away.
     """
-    if record.progress.live_at is None:
-        return record
     attempt, progress = record.attempt, record.progress
+    live, begin = progress.live_at is not None, looks_from(record)
     asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
     for reading in sorted(readings, key=lambda reading: reading.end):
-        if reading.end <= progress.consumed_until:
+        if reading.end <= progress.consumed_until or reading.start < begin:
             continue
         start = settled_at(Record(attempt, progress), scrape_interval_s)
         settled = start is not None and reading.start >= start
-        window = Window(reading.start, reading.end, reading.outcomes, asked, settled, reading.completions)
+        completions = reading.completions if live else {}
+        window = Window(reading.start, reading.end, reading.outcomes, asked, settled or not live, completions)
+        engine = advance(attempt.design, progress.engine, window)
+        found = assess(attempt.design, engine)
         progress = replace(
             progress,
-            engine=advance(attempt.design, progress.engine, window),
+            engine=engine,
             consumed_until=reading.end,
             requests=_counted(record, progress, reading) if settled else progress.requests,
+            step_counts=_summed(progress, reading),
             slowest_p99_s=max(progress.slowest_p99_s, reading.slowest_p99_s or 0.0),
             unknown=reading.unknown,
+            pause_breached=progress.pause_breached or found.pause_breached,
         )
+        if found.rollback_breached:
+            break
     return Record(attempt, progress)
 
 
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:
     names = [arm.name for arm in record.attempt.candidates]
     return {name: progress.requests.get(name, 0.0) + reading.completions.get(name, 0.0) for name in names}
+
+
+def _summed(progress: Progress, reading: WindowReading) -> dict[tuple[str, str], tuple[float, float]]:
+    sums = dict(progress.step_counts)
+    for key, outcome in reading.outcomes.items():
+        bad, total = sums.get(key, (0.0, 0.0))
+        sums[key] = bad + outcome.compared[0], total + outcome.total
+    return sums

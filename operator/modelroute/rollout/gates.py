@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding
-from modelroute.rollout.attempt import Record, Requirement, Step
+from modelroute.rollout.attempt import Record, Requirement, Step, weights_of
 from modelroute.rollout.consume import settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Observation
@@ -77,7 +77,7 @@ def not_paused(view: View) -> Lack | None:
 
 
 def nothing_to_pause_for(view: View) -> Lack | None:
-    if not view.assessment.pause_breached:
+    if not view.record.progress.pause_breached:
         return None
     return Lack(
         Phase.PAUSED,
@@ -94,11 +94,23 @@ def evidence_is_current(view: View) -> Lack | None:
         behind = look.expected_until - progress.consumed_until
         message = f"reading what was counted meanwhile, {duration(behind)} to go"
         return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
-    gating = {o.name for o in view.record.attempt.design.objectives}
+    gating = {o.name for o in view.record.attempt.design.objectives if o.action is not Action.REPORT}
     for unknown in progress.unknown:
         if unknown.objective is None or unknown.objective in gating:
             return Lack(Phase.HOLDING, unknown.reason, unknown.message)
     return None
+
+
+def something_was_counted(view: View) -> Lack | None:
+    """Every objective that can stop the rollout was counted at least once: nothing counted is not a pass."""
+    empty = [
+        f"{each.objective} of {each.candidate}"
+        for each in view.assessment.findings
+        if each.action is not Action.REPORT and not each.tally.windows
+    ]
+    if not empty:
+        return None
+    return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, f"not counted yet: {', '.join(empty)}")
 
 
 def evidence_does_not_lean_to_harm(view: View) -> Lack | None:
@@ -112,6 +124,35 @@ def evidence_does_not_lean_to_harm(view: View) -> Lack | None:
     told = f"{weight} of the {limit} that roll back"
     message = f"the evidence leans to harm, {told}: no more traffic until it decides"
     return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
+
+
+def nothing_is_worse_than_its_reference_was(view: View) -> Lack | None:
+    """At the end of the way a reference may have no traffic left to compare with: then what it was seen to be holds.
+
+    This holds and does not roll back, for the evidence has no error rate without a reference; `max` has.
+    """
+    weights = weights_of(view.record)
+    worse = [
+        f"{each.candidate} is at {bad / total:.2%} on {each.objective}, above the {allowed:.2%} that {each.reference}"
+        " and the margin allow"
+        for each in view.assessment.findings
+        if each.action is not Action.REPORT and each.reference and not weights.get(each.reference)
+        for bad, total in [view.record.progress.step_counts.get((each.objective, each.candidate), (0.0, 0.0))]
+        for allowed in [_allowed(view, each)]
+        if allowed is not None and total and bad / total > allowed
+    ]
+    if not worse:
+        return None
+    message = f"{'; '.join(worse)}; the reference has no traffic left, so only an objective with max would roll back"
+    return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
+
+
+def _allowed(view: View, finding: Finding) -> float | None:
+    """The highest rate that the reference may have had, with the objective's margin; None where nothing is compared."""
+    objective = next(o for o in view.record.attempt.design.objectives if o.name == finding.objective)
+    if objective.margin is None and objective.ratio is None:
+        return None
+    return finding.reference_interval.high * (objective.ratio or 1.0) + (objective.margin or 0.0)
 
 
 def has_settled(view: View) -> Lack | None:
@@ -209,7 +250,9 @@ CHECKS: tuple[Check, ...] = (
     split_is_as_asked,
     reference_keeps_the_bound,
     evidence_does_not_lean_to_harm,
+    nothing_is_worse_than_its_reference_was,
     has_settled,
+    something_was_counted,
     has_lasted,
     has_seen_enough,
     is_proven_safe,

@@ -13,6 +13,9 @@ from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, split_of
 from modelroute.rollout.words import duration
 
+CONFIRMATION_DEADLINE_S = 300.0
+"""How long the gateway may take to confirm the way back before the rollback ends all the same, and says so."""
+
 SILENCE_DEADLINE_S = 300.0
 """How long a rolled-back candidate is watched for traffic before the rollback ends all the same, and says so."""
 
@@ -27,6 +30,7 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
             step_at=now,
             live_at=None,
             requests={},
+            step_counts={},
             unknown=(),
             verdict=verdict,
         ),
@@ -40,53 +44,68 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
 
 def going_back(seen: Observation, record: Record, now: float) -> Decision:
     """Keep asking for the stable split until it is live and the candidate's counters are seen to stop."""
-    if _is_back(seen, record):
+    progress = record.progress
+    if _carries_stable(seen, record) and seen.gateway.acceptance is Acceptance.LIVE:
         record = went_live(record, now)
-    if record.progress.live_at is None:
-        waited = duration(now - record.progress.step_at)
+    live_at = record.progress.live_at
+    if live_at is None:
+        waited = now - progress.step_at
+        if _carries_stable(seen, record) and waited >= CONFIRMATION_DEADLINE_S:
+            return _done(record, f" (not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})", now)
         because = f": {seen.gateway.message}" if seen.gateway.message else ""
-        return _asking(record, f"waiting for the gateway to accept the split ({waited} so far){because}")
+        # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
+        bare = seen.gateway.acceptance is Acceptance.REJECTED
+        return _asking(record, f"waiting for the gateway to accept the split{because}", bare=bare)
     noisy = _still_answering(seen, record)
-    if noisy and now - record.progress.live_at < SILENCE_DEADLINE_S:
+    record = _looked(seen, record)
+    if noisy and now - live_at < SILENCE_DEADLINE_S:
         return _asking(record, f"waiting to see that {', '.join(noisy)} gets no more requests")
     remark = f" (not seen to stop within {duration(SILENCE_DEADLINE_S)}: {', '.join(noisy)})" if noisy else ""
     return _done(record, remark, now)
 
 
-def _is_back(seen: Observation, record: Record) -> bool:
-    if seen.gateway.acceptance is not Acceptance.LIVE:
-        return False
+def _carries_stable(seen: Observation, record: Record) -> bool:
     return all(seen.gateway.weights.get(arm.backend, 0) == arm.stable for arm in record.attempt.arms)
 
 
 def _still_answering(seen: Observation, record: Record) -> list[str]:
-    """The candidates whose stable weight is 0 and that no whole window has shown at zero completions yet."""
+    """The candidates whose stable weight is 0 and that the last whole window does not show at zero completions."""
     live_at = record.progress.live_at or 0.0
     windows = [reading for reading in seen.look.readings if reading.start >= live_at]
     return [
         arm.name
         for arm in record.attempt.candidates
-        if arm.stable == 0 and not any(window.completions.get(arm.name) == 0 for window in windows)
+        if arm.stable == 0 and not (windows and windows[-1].completions.get(arm.name) == 0)
     ]
 
 
-def _asking(record: Record, message: str) -> Decision:
+def _looked(seen: Observation, record: Record) -> Record:
+    """The windows of this tick are done with, so that the next one reads on from there."""
+    until = max((reading.end for reading in seen.look.readings), default=0.0)
+    progress = record.progress
+    return Record(record.attempt, replace(progress, consumed_until=max(progress.consumed_until, until)))
+
+
+def _asking(record: Record, message: str, *, bare: bool = False) -> Decision:
     verdict = record.progress.verdict
     why = f" because {verdict.message}" if verdict else ""
     return Decision(
         Phase.ROLLING_BACK,
         Reason.ROLLING_BACK,
         f"going back to {in_words(weights_of(record))}{why}. Now {message}",
-        _order(record),
+        _order(record, bare=bare),
         record=record,
         lacking=(message,),
         wake_after_s=GATEWAY_POLL_S,
     )
 
 
-def _order(record: Record) -> RouteOrder:
+def _order(record: Record, *, bare: bool = False) -> RouteOrder:
+    """`bare`: without the arms that get nothing."""
     attempt = record.attempt
-    return RouteOrder(split_of(attempt.arms, weights_of(record)), attempt.stable, rollback_of=attempt.name)
+    split = split_of(attempt.arms, weights_of(record))
+    ordered = tuple(share for share in split if share.weight or not bare)
+    return RouteOrder(ordered, attempt.stable, rollback_of=attempt.name)
 
 
 def _done(record: Record, remark: str, now: float) -> Decision:

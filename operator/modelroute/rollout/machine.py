@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from modelroute.analysis.design import Design
+from modelroute.analysis.design import Action, Design
 from modelroute.analysis.engine import assess, start
 from modelroute.rollout.attempt import (
     Attempt,
@@ -34,8 +34,9 @@ from modelroute.rollout.harm import harm_in
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Arm, Share, Split, arms_between, in_words, same_traffic, split_of, weights_at
+from modelroute.rollout.split import Arm, Split, arms_between, in_words, same_traffic, split_of, weights_at
 
+BACKEND_REASONS = frozenset({Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN})
 TIDY_AFTER_S = 300.0
 """How long an arm at weight 0 stays in the route after its attempt, for requests that are still being answered."""
 
@@ -58,16 +59,20 @@ def decide(seen: Observation, now: float) -> Decision:
 
 
 def stable_split(seen: Observation) -> Split | None:
-    """The split that the route rests on: of the last attempt, else as noted on the route, else in the status."""
+    """The split that the route rests on: of the last attempt, else as noted on the route, else in the status.
+
+    Only backends with traffic: what an old attempt left at 0 is no part of the next one.
+    """
+    found = seen.gateway.stable or seen.noted
     if seen.record is not None:
         match seen.record.progress.stage:
             case Stage.PROMOTED:
-                return seen.record.attempt.wanted
+                found = seen.record.attempt.wanted
             case Stage.PROGRESSING | Stage.ROLLING_BACK | Stage.ROLLED_BACK | Stage.SUPERSEDED:
-                return seen.record.attempt.stable
+                found = seen.record.attempt.stable
             case other:
                 assert_never(other)
-    return seen.gateway.stable or seen.noted
+    return None if found is None else tuple(share for share in found if share.weight)
 
 
 # At rest.
@@ -75,11 +80,11 @@ def stable_split(seen: Observation) -> Split | None:
 
 def _at_rest(seen: Observation, now: float) -> Decision:
     plan, stable = seen.plan, stable_split(seen)
-    if plan is None or seen.problems:
-        return _cannot_be_carried_out(seen, stable)
-    if stable is None:
+    if plan is None or stable is None or _forbids(seen, plan, stable):
+        if plan is None or seen.problems:
+            return _cannot_be_carried_out(seen, stable)
         return _first_visit(plan)
-    order = RouteOrder(_resting_split(seen, plan, stable, now), stable)
+    order = RouteOrder(_resting_split(seen, stable, now), stable)
     if (waiting := _gateway_lacks(seen, order)) is not None:
         return waiting
     live = _words(stable)
@@ -96,6 +101,12 @@ def _at_rest(seen: Observation, now: float) -> Decision:
     return _begin(seen, plan, stable, now)
 
 
+def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
+    """Whether a problem keeps the route as it stands; a backend that is not well is none where nothing is to move."""
+    about_backends = all(problem.reason in BACKEND_REASONS for problem in seen.problems)
+    return bool(seen.problems) and not (about_backends and same_traffic(plan.split, stable))
+
+
 def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
     problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
     absent = seen.gateway.acceptance is Acceptance.ABSENT
@@ -105,13 +116,13 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
         problem.reason,
         f"{problem.message}; {rest}",
         lacking=tuple(each.message for each in seen.problems),
-        stalled=True,
+        stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
         wake_after_s=15.0,
     )
 
 
 def _first_visit(plan: Plan) -> Decision:
-    first = plan.first_split
+    first = tuple(share for share in plan.first_split if share.weight)
     return Decision(
         Phase.PENDING,
         Reason.WAITING_FOR_GATEWAY,
@@ -121,16 +132,17 @@ def _first_visit(plan: Plan) -> Decision:
     )
 
 
-def _resting_split(seen: Observation, plan: Plan, stable: Split, now: float) -> Split:
-    """`stable` as the route carries it: arms at 0 stay until requests of the last attempt have been answered."""
+def _resting_split(seen: Observation, stable: Split, now: float) -> Split:
+    """`stable` as the route carries it: arms at 0 stay until requests of the last attempt have been answered.
+
+    Not where the gateway rejects the route: one of those arms may be what it cannot resolve.
+    """
     finished = seen.record.progress.finished_at if seen.record is not None else None
-    if seen.record is not None and finished is not None and now - finished < TIDY_AFTER_S:
-        arms = seen.record.attempt.arms
-        return split_of(arms, weights_of(seen.record))
-    named = {share.backend for share in plan.split}
-    kept = tuple(share for share in stable if share.weight or share.backend in named)
-    known = {share.backend for share in kept}
-    return kept + tuple(Share(s.model, s.backend, 0) for s in plan.split if s.backend not in known)
+    if seen.record is None or finished is None or now - finished >= TIDY_AFTER_S:
+        return stable
+    if seen.gateway.acceptance is Acceptance.REJECTED:
+        return stable
+    return split_of(seen.record.attempt.arms, weights_of(seen.record))
 
 
 def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
@@ -150,14 +162,19 @@ def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
 
 def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
     """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
-    if seen.record is None or seen.record.progress.stage is not Stage.ROLLED_BACK:
+    if seen.record is None:
+        # The record was deleted; the status still knows.
+        refused, told = seen.refused_revision, "an attempt whose ModelRollout is gone was rolled back"
+    elif seen.record.progress.stage is Stage.ROLLED_BACK:
+        verdict = seen.record.progress.verdict
+        refused = seen.record.attempt.revision
+        why = verdict.message if verdict else "no reason was kept"
+        told = f"attempt {seen.record.attempt.number} was rolled back: {why}"
+    else:
         return None
-    if seen.record.attempt.revision != plan.revision:
+    if refused != plan.revision:
         return None
-    verdict = seen.record.progress.verdict
-    why = verdict.message if verdict else "no reason was kept"
-    number, live = seen.record.attempt.number, _words(order.stable)
-    message = f"attempt {number} was rolled back: {why}. Live: {live}. Change the spec to try again"
+    message = f"{told}. Live: {_words(order.stable)}. Change the spec to try again"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
 
 
@@ -167,8 +184,10 @@ def _metrics_lack(seen: Observation) -> Problem | None:
         return Problem(seen.look.problem.reason, seen.look.problem.message)
     if not seen.look.readings:
         return Problem(Reason.NO_DATA, "the metrics were not read yet")
+    reported = {each.name for each in seen.plan.objectives if each.action is Action.REPORT} if seen.plan else set()
     for unknown in seen.look.readings[-1].unknown:
-        return Problem(unknown.reason, unknown.message)
+        if unknown.objective not in reported:
+            return Problem(unknown.reason, unknown.message)
     return None
 
 
@@ -182,7 +201,7 @@ def _begin(seen: Observation, plan: Plan, stable: Split, now: float) -> Decision
         checks_split=True,
     )
     if (never := _never_proven(design, arms, plan)) is not None:
-        order = RouteOrder(_resting_split(seen, plan, stable, now), stable)
+        order = RouteOrder(_resting_split(seen, stable, now), stable)
         message = f"{never.message}; live: {_words(stable)}"
         return Decision(Phase.HOLDING, never.reason, message, order, lacking=(never.message,), stalled=True)
     number = seen.attempts + 1
@@ -257,12 +276,14 @@ def _under_way(seen: Observation, record: Record, now: float) -> Decision:
 
 def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | None:
     plan = seen.plan
-    if plan is None or seen.problems or plan.revision == record.attempt.revision:
+    if plan is None or plan.revision == record.attempt.revision:
         return None
     if same_traffic(plan.split, record.attempt.stable):
-        message = "the spec went back to the split that the rollout started from"
-    else:
-        message = "the spec changed: this attempt goes back first, then a new one starts"
+        # Only takes traffic away from candidates: no problem of the spec stands in its way.
+        return Verdict(Reason.SPEC_CHANGED, "the spec went back to the split that the rollout started from", now)
+    if seen.problems:
+        return None
+    message = "the spec changed: this attempt goes back first, then a new one starts"
     return Verdict(Reason.SPEC_CHANGED, message, now)
 
 
@@ -277,7 +298,7 @@ def _leave_step(record: Record, now: float) -> Decision:
     attempt, progress = record.attempt, record.progress
     passed = Announcement(Reason.STEP_PASSED, f"{where(record)}: no harm shown, all conditions met")
     if progress.step + 1 < len(attempt.steps):
-        further = replace(progress, step=progress.step + 1, step_at=now, live_at=None, requests={})
+        further = replace(progress, step=progress.step + 1, step_at=now, live_at=None, requests={}, step_counts={})
         onward = Record(attempt, further)
         return replace(_asking(onward, GATEWAY_POLL_S), announcements=(passed, _step_started(onward)))
     done = Record(attempt, replace(progress, stage=Stage.PROMOTED, finished_at=now))
@@ -317,4 +338,4 @@ def where(record: Record) -> str:
 
 
 def _words(split: Split) -> str:
-    return in_words({share.model: share.weight for share in split})
+    return in_words({share.model: share.weight for share in split if share.weight})

@@ -69,7 +69,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status."""
+    """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status.
+
+    `refused_revision`: what the last status called rolled back, empty where it did not.
+    """
 
     name: str
     plan: Plan | None
@@ -80,3 +83,4 @@ class Observation:
     gateway: Gateway
     look: Look
     terms: Terms
+    refused_revision: str = ""

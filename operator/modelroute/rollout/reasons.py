@@ -24,6 +24,7 @@ class Reason(StrEnum):
     # The gateway.
     PROGRAMMED = "Programmed"
     WAITING_FOR_GATEWAY = "WaitingForGateway"
+    ROUTE_NOT_WRITTEN = "RouteNotWritten"
     GATEWAY_REJECTED = "GatewayRejected"
 
     # Evidence.

@@ -37,6 +37,7 @@ class Finding:
     `verdict` puts them together. `reference` is "" where the candidate has none.
     `contributions`: ln of what each process adds to `log_e`, by name: "margin",
     "margin@1" for further boundaries, "fast", "max".
+    `reference_too`: process B alone crosses 1/α: a reason to hold, which takes nothing from α.
     `log_safe`: ln E of the proof of safety since the gate began, None where there is nothing to prove it by.
     `worst_difference`: "could still be up to this much worse", a share (0.004: 0.4 pp); None where nothing is refuted.
     """
@@ -239,7 +240,7 @@ def _finding(
         contributions=tuple(contributions),
         log_safe=safe,
         proven_safe=proven,
-        reference_too=not harmful and form + broken - part >= limit,
+        reference_too=not harmful and broken >= limit,
         worst_difference=None if bound is None else smallest_refuted(bound, design.beta),
         overdispersion=design.overdispersion,
         forecast=Forecast(pair.objective, pair.compares, own, design.beta, design.overdispersion),

@@ -145,7 +145,8 @@ def layout_of(design: Design) -> Layout:
         rows += _pair_rows(design, index, pair)
     part = 1.0 / max(shares(design, Action.ROLL_BACK), 1)
     for index in range(len(checked)):
-        rows.append(Row(Kind.MANY, index, 0, 1.0, design.alpha, math.log(1 / design.alpha) / 3))
+        # Too many only holds, and a hold ends when the evidence falls: it needs no cap. Too few goes back.
+        rows.append(Row(Kind.MANY, index, 0, 1.0, design.alpha, math.inf))
         rows.append(Row(Kind.FEW, index, 0, part, design.alpha, least_cap(design, Action.ROLL_BACK)))
     bounds = [_null(row, pairs) for row in rows]
     inverted = np.asarray([row.kind in {Kind.SAFE, Kind.FEW} for row in rows], dtype=np.bool_)

@@ -196,3 +196,11 @@ def test_a_candidate_as_bad_as_the_margin_is_called_safe_in_at_most_5_percent_of
                 break
 
     assert wrong <= 5, f"{wrong} of {runs} gates"
+
+
+def test_a_candidate_that_gets_better_in_the_middle_of_a_gate_is_proven_safe_in_the_end() -> None:
+    bad = [window(k, (90, 300)) for k in range(1, 20)]
+    good = [window(k) for k in range(20, 60)]
+
+    assert not known(*bad).proven_safe
+    assert known(*bad, *good).proven_safe

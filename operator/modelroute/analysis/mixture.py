@@ -38,13 +38,18 @@ def unspent(windows: ArrayLike) -> Floats:
     return np.where(seen <= 0, 1.0, 0.5 / np.sqrt(1.0 + np.maximum(seen - 1.0, 0.0) / 20.0))
 
 
-def kept(windows: ArrayLike, step_begins: ArrayLike, at_once: ArrayLike = False) -> Floats:
-    """The part of what is unspent after `windows` windows that the next one leaves unspent, in [0, 1).
+SAFE_SHARE: Final = 0.9
+"""The part that a proof of safety spends on its first window: it has no onset to wait for. The rest is for candidates
+that get better."""
 
-    `at_once`: all is spent on the first window, as proofs of safety do, which have no onset to wait for. A predictable
-    choice: it may hang on anything but the outcomes of the window itself (see `STEP_SHARE`).
+
+def kept(windows: ArrayLike, step_begins: ArrayLike, at_once: ArrayLike = False) -> Floats:
+    """The part of what is unspent after `windows` windows that the next one leaves unspent, in (0, 1).
+
+    `at_once`: `SAFE_SHARE` is spent on the first window. A predictable choice: it may hang on anything but the outcomes
+    of the window itself (see `STEP_SHARE`).
     """
     seen = np.asarray(windows, dtype=np.float64)
     usual = unspent(seen + 1.0) / unspent(seen)
     spread = np.where(np.asarray(step_begins, dtype=np.bool_) & (seen > 0), usual * (1.0 - STEP_SHARE), usual)
-    return np.where(np.asarray(at_once, dtype=np.bool_), 0.0, spread)
+    return np.where(np.asarray(at_once, dtype=np.bool_) & (seen <= 0), 1.0 - SAFE_SHARE, spread)

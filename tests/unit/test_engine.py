@@ -308,3 +308,20 @@ def test_many_attempts_at_once_give_the_states_that_each_gives_alone() -> None:
         one, two = advance_all([(DESIGN, one, each), (other, two, both)])
         assert (one, two) == alone
     assert advance_all([(DESIGN, one, window(5)), (other, two, window(5))]) == [one, two]
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_of_four_objectives_one_that_always_fails_goes_back_after_two_looks_of_ten_requests(settled: bool) -> None:
+    names = ("errors", "slow", "unsafe", "wrong")
+    objectives = tuple(Objective(name, margin=0.005, boundaries=7 if name == "slow" else 1) for name in names)
+    design = Design(objectives, DESIGN.comparisons, checks_split=True)
+
+    def look(k: int) -> Window:
+        outcomes = {}
+        for objective in objectives:
+            bad = 10.0 if objective.name == "errors" else 0.0
+            outcomes[objective.name, "small"] = Outcomes(10, (bad,) * objective.boundaries, bad)
+            outcomes[objective.name, "large"] = Outcomes(90, (1.0,) * objective.boundaries, 1)
+        return Window(5.0 * k - 5, 5.0 * k, outcomes, {"small": 0.1, "large": 0.9}, settled, {"small": 10, "large": 90})
+
+    assert known(look(1), look(2), design=design).rollback_breached

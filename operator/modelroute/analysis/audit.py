@@ -1,6 +1,6 @@
 """The textbook forms of the processes, for people who want to check a decision or try their own numbers.
 
-They keep the plain schedule and the plain cap of STATISTICS.md; what the engine does beyond that is in docs/adr/0010.
+They keep the plain schedule and the plain cap of STATISTICS.md; what the engine does beyond that is in docs/adr/0005.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def after_window(
 
     `overdispersion` D ≥ 1 divides ℓ. A window brings at most κ = max(`cap`, a third of what the row's alternative lacks
     to decide alone), with `log_goal` = ln(1/(α·w)): one bad window never decides, unless no more than `cap` was lacking
-    (docs/adr/0010). κ hangs on the past only, so E stays an e-process: both only shrink e^ℓ. Rows `at_once` spend most
+    (docs/adr/0005). κ hangs on the past only, so E stays an e-process: both only shrink e^ℓ. Rows `at_once` spend most
     on their first window.
     `bad` and `total` are the caller's to add: they may be known where there is nothing to bet on.
     """

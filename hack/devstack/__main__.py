@@ -14,6 +14,7 @@ from typing import IO
 from controlplane.errors import SetupError
 from devstack.errors import NotInTime, StackError, tail
 from devstack.process import alive, end_in_order, wait_for_exit, wait_for_the_end
+from devstack.scene import ModelServer, Scene
 from devstack.stack import REPOSITORY, Stack
 
 FOLDER = Path(os.environ.get("MODELROUTE_STACK", REPOSITORY / ".stack"))
@@ -77,8 +78,11 @@ def hold() -> int:
     with _lock() as lock:
         try:
             with Stack.start(FOLDER, report=lambda line: print(line, flush=True)) as stack:
-                stack.create_gateway(stack.create_namespace("chat"))
-                state = {"pid": os.getpid(), "usage": _usage(stack)}
+                scene = Scene(stack, stack.create_namespace("chat"))
+                scene.set_up()
+                models = [scene.add_model(name, seed=seed) for seed, name in enumerate(("llama-70b", "llama-8b"))]
+                scene.start_operator()
+                state = {"pid": os.getpid(), "usage": _usage(stack, scene, models)}
                 (FOLDER / "state.json").write_text(json.dumps(state), encoding="utf-8")
                 print(_READY, flush=True)
                 # Whoever read that is about to go away.
@@ -90,15 +94,24 @@ def hold() -> int:
     return 0
 
 
-def _usage(stack: Stack) -> str:
+def _usage(stack: Stack, scene: Scene, models: list[ModelServer]) -> str:
+    large, small = models
+    venv = Path(sys.executable).parent
+    load = f"-m devstack.load --url {stack.gateway_url} --host {scene.host} --rate 50 --duration 600 --log load.jsonl"
     return f"""
-  export KUBECONFIG={stack.kubeconfig}
+  export PATH={venv}:$PATH KUBECONFIG={stack.kubeconfig}
 
-  gateway      {stack.gateway_url}   (Gateway inference in namespace chat)
+  gateway      {stack.gateway_url}   (Gateway inference in namespace {scene.namespace}, host {scene.host})
+  models       {large.name} at http://{large.ip}:8000, {small.name} at http://{small.ip}:8000
+  operator     runs, with its ServiceAccount's rights   ({scene.operator.log if scene.operator else ""})
   Prometheus   {stack.prometheus_url}
   API server   {stack.apiserver_url}
-  operator     KUBECONFIG={stack.operator_kubeconfig()}   (its ServiceAccount's rights)
   logs         {stack.logs}
+
+  kubectl apply -f examples/minimal.yaml
+  PYTHONPATH=hack python {load}
+  curl -X PUT http://{small.ip}:8000/control -d '{{"fail_rate": 0.5}}'
+  kubectl get modelroutes,modelrollouts -n {scene.namespace} --watch
 
 `make down` ends it."""
 

@@ -224,7 +224,7 @@ def test_careless_input_is_told_in_a_sentence_and_moves_no_traffic(scene: Scene)
     scene.apply(manifest(scene, large=60, small=40, metrics={"prometheus": "elsewhere"}))
     unknown = wait_for(scene, lambda s: "elsewhere" in s.get("message", ""), what="told of the Prometheus")
     assert "no Prometheus server is named 'elsewhere' in the operator's configuration" in unknown["message"]
-    assert scene.weights(ROUTE) == {"large-v1": 10_000, "small-v1": 0}
+    assert scene.weights(ROUTE) == {"large-v1": 10_000}
 
     filters = [{"type": "RequestHeaderModifier"}]
     scene.apply(manifest(scene, large=100, small=0, filters=filters))
@@ -264,3 +264,27 @@ def test_a_deleted_modelroute_takes_its_route_and_history_with_it(scene: Scene) 
 
 def _seconds(instant: str) -> float:
     return datetime.fromisoformat(instant).timestamp()
+
+
+def test_prometheus_the_api_server_and_a_second_operator_come_and_go_and_nothing_is_lost(scene: Scene) -> None:
+    load = begin(scene)
+    slow = [{"progress": 50, "minDuration": "35s", "minRequests": 30}, {"progress": 100, "minDuration": "5s"}]
+    scene.apply(manifest(scene, large=60, small=40, rollout={"steps": slow}))
+    wait_for(scene, lambda s: s.get("step") == "1/2", what="the first step")
+    second = scene.start_operator()
+
+    scene.stack.prometheus.pause()
+    try:
+        held = wait_for(scene, in_phase("Holding"), what="it holds without Prometheus")
+        assert "Prometheus" in held["message"]
+    finally:
+        scene.stack.prometheus.resume()
+    scene.stack.apiserver.restart()
+    wait_until(lambda: scene.weights(ROUTE) == {"large-v1": 8_000, "small-v1": 2_000}, what="the split as it was")
+    second.kill()
+    wait_for(scene, lambda s: s.get("phase") == "Stable" and s.get("attempt") == 1, what="promoted", timeout_s=180)
+
+    (rollout,) = scene.rollouts()
+    assert rollout["status"]["phase"] == "Promoted"
+    load.process.kill()
+    assert failed_at_gateway(load.records()) == []

@@ -41,6 +41,7 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
 async def tell(ports: Ports, seen: Seen, announcements: Iterable[Announcement], now: float) -> None:
     """An event for each; one that cannot be written is only logged."""
     for place, said in enumerate(announcements):
+        log.info("%s: %s: %s", seen.key, said.reason, said.message)
         try:
             # A microsecond apart, so that whoever sorts them by time keeps their order.
             await ports.events.announce(seen.raw, said, now=now + place * 1e-6)
@@ -97,7 +98,14 @@ def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tupl
         weights = seen.observation.gateway.weights
         split = tuple(Share(models.get(backend, backend.name), backend, weight) for backend, weight in weights.items())
     if under_way is None:
-        return [(share.model, share) for share in split if share.weight]
+        plan = seen.observation.plan
+        wanted = {share.model: share.backend for share in plan.split} if plan is not None else {}
+        return [
+            # Another version than the spec's: say which, or it would read as the spec's own.
+            (share.model if wanted.get(share.model) == share.backend else f"{share.model}@{share.backend.name}", share)
+            for share in split
+            if share.weight
+        ]
     named = {arm.backend: arm.name for arm in under_way.attempt.arms}
     return [(named.get(share.backend, share.model), share) for share in split]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
+from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding, Interval, Knowledge, assess
 from modelroute.api.objectives import Objective
 from modelroute.api.status import Evidence
@@ -33,7 +35,10 @@ def overall(assessment: Assessment) -> str:
 
 def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evidence:
     tally = finding.tally
-    evidence = evidence_in_words(finding.log_e)
+    # What it adds to the sum that decides, so that "20 of 20" of one objective is 20 of 20 of the whole.
+    of_its_kind = sum(each.action is finding.action for each in assessment.findings)
+    of_its_kind += len(assessment.answering) if finding.action is Action.ROLL_BACK else 0
+    evidence = evidence_in_words(finding.log_e - math.log(max(of_its_kind, 1)))
     limit = evidence_in_words(assessment.log_limit)
     return Evidence(
         name=finding.objective,

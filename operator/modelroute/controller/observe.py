@@ -176,7 +176,9 @@ def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str
     known = ports.settings.prometheus.get(server)
     if known is None:
         return Terms(window_s=15.0, settle_min_s=30.0, scrape_interval_s=15.0), server
-    terms = Terms(ports.settings.window_for(server), ports.settings.analysis.settle_min_s, known.scrape_interval_s)
+    analysis = ports.settings.analysis
+    window_s = ports.settings.window_for(server)
+    terms = Terms(window_s, analysis.settle_min_s, known.scrape_interval_s, analysis.overdispersion)
     if record is not None and record.progress.stage.under_way:
         return Terms(record.attempt.window_s, record.attempt.settle_min_s, terms.scrape_interval_s), server
     return terms, server
@@ -229,6 +231,11 @@ def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...
     return tuple(query for objective in objectives if (query := query_of(objective)) is not None)
 
 
+def _named(server: str, error: Exception) -> str:
+    told = str(error)
+    return told if server in told else f"Prometheus {server}: {told}"
+
+
 async def _look(ports: Ports, server: str, query: RouteQuery | None, terms: Terms, now: float) -> Look:
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
     reader = ports.readers.get(server)
@@ -244,6 +251,6 @@ async def _look(ports: Ports, server: str, query: RouteQuery | None, terms: Term
     try:
         return Look(until, readings=await reader.read(query))
     except Unavailable as error:
-        return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, f"Prometheus {server}: {error}"))
+        return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, _named(server, error)))
     except Invalid as error:
         return Look(until, problem=Unknown(Reason.AMBIGUOUS_SERIES, str(error)))

@@ -83,6 +83,7 @@ def spec_of(
         on_deadline=spec.rollout.on_deadline,
         window_seconds=attempt.window_s,
         settle_min_seconds=attempt.settle_min_s,
+        overdispersion=attempt.design.overdispersion,
         checks_split=attempt.design.checks_split,
         guard=spec.guard,
         metrics=spec.metrics,
@@ -139,7 +140,7 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
             "step_index": progress.step,
             "step": f"{progress.step + 1}/{len(attempt.steps)}",
             "move": ", ".join(
-                f"{arm.name} {percent(arm.stable)[:-2]} → {percent(arm.wanted)}"
+                f"{_version(arm, attempt)} {percent(arm.stable)[:-2]} → {percent(arm.wanted)}"
                 for arm in attempt.arms
                 if arm.stable != arm.wanted
             ),
@@ -178,6 +179,12 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
 def updated(status: ModelRolloutStatus, fields: Mapping[str, object]) -> ModelRolloutStatus:
     """`status` with `fields`, cut to what the API server takes, which `model_copy` would not do. Raises Invalid."""
     return parse(ModelRolloutStatus, {**dict(status), **fields})
+
+
+def _version(arm: Arm, attempt: Attempt) -> str:
+    """The arm's name, with its backend where the attempt is about versions of one model."""
+    versions = sum(other.model == arm.model for other in attempt.arms)
+    return f"{arm.model}@{arm.backend.name}" if versions > 1 else arm.name
 
 
 def _decision_of(verdict: Verdict) -> WireDecision:

@@ -42,10 +42,14 @@ class PrometheusSettings(_Section):
 
 
 class AnalysisSettings(_Section):
-    """`window`: one scrape interval, at least 5 s, unless set. `settleMin`: the least time a new split settles."""
+    """`window`: one scrape interval, at least 5 s, unless set. `settleMin`: the least time a new split settles.
+    `overdispersion`: the largest number of requests that the gateway assigns together (of one session, where sessions
+    stick to a backend); 1 where each request is assigned on its own.
+    """
 
     window_s: float | None = Field(None, ge=WINDOW_MIN_S, alias="window")
     settle_min_s: float = Field(30.0, ge=0, alias="settleMin")
+    overdispersion: float = Field(1.0, ge=1)
 
 
 class Settings(_Section):

@@ -73,7 +73,8 @@ def _acceptance(live: Json, template: Template) -> tuple[Acceptance, str]:
         key = _parent_key(parent, template.namespace)
         entries = [p for p in reported if _parent_key(p.get("parentRef") or {}, template.namespace) == key]
         if not entries:
-            waiting.append(f"Gateway {key[2]}/{key[3]} has not reported on the route")
+            doubt = "does it exist, and let this namespace in?"
+            waiting.append(f"Gateway {key[2]}/{key[3]} has not reported on the route ({doubt})")
             continue
         conditions = [c for entry in entries for c in entry.get("conditions") or []]
         for kind in CONDITIONS:

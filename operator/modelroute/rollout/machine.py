@@ -174,7 +174,7 @@ def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision |
         return None
     if refused != plan.revision:
         return None
-    message = f"{told}. Live: {_words(order.stable)}. Change the spec to try again"
+    message = f"{told}. Live: {_words(order.stable)}. Change its models or objectives to try again"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
 
 
@@ -198,6 +198,7 @@ def _begin(seen: Observation, plan: Plan, stable: Split, now: float) -> Decision
         comparisons=comparisons_of(arms, stable, plan.reference),
         alpha=plan.alpha,
         beta=plan.beta,
+        overdispersion=seen.terms.overdispersion,
         checks_split=True,
     )
     if (never := _never_proven(design, arms, plan)) is not None:

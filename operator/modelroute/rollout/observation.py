@@ -60,11 +60,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The operator's settings that are frozen into an attempt, in seconds."""
+    """The operator's settings that are frozen into an attempt; times in seconds. `overdispersion` D ≥ 1 is the largest
+    number of requests that the gateway assigns together."""
 
     window_s: float
     settle_min_s: float
     scrape_interval_s: float
+    overdispersion: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ def _usage(stack: Stack, scene: Scene, models: list[ModelServer]) -> str:
     venv = Path(sys.executable).parent
     load = f"-m devstack.load --url {stack.gateway_url} --host {scene.host} --rate 50 --duration 600 --log load.jsonl"
     return f"""
-  export PATH={venv}:$PATH KUBECONFIG={stack.kubeconfig}
+  export KUBECONFIG={stack.kubeconfig}
+  export PATH={venv}:$PATH
 
   gateway      {stack.gateway_url}   (Gateway inference in namespace {scene.namespace}, host {scene.host})
   models       {large.name} at http://{large.ip}:8000, {small.name} at http://{small.ip}:8000

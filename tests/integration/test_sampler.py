@@ -51,7 +51,7 @@ def backend(ip: str, name: str) -> Iterator[Backend]:
                 lines += [f'modelroute_judge_total{{verdict="{key}"}} {n}' for key, n in sorted(made.verdicts.items())]
                 content = ("\n".join(lines) + "\n").encode()
             elif self.path == "/slow":
-                time.sleep(0.6)
+                time.sleep(0.6)  # a slow answer: its duration is what the gateway is to measure
             self.send_response(int(self.path[1:]) if self.path[1:].isdigit() else 200)
             self.send_header("content-type", "text/plain; version=0.0.4")
             self.send_header("content-length", str(len(content)))

@@ -52,7 +52,7 @@ class Bank:
             np.array_equal(getattr(self, name), getattr(other, name)) for name in self.__slots__
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # arrays have no hash, and a frozen dataclass would claim one
 
 
 def fresh(rows: int) -> Bank:

@@ -73,7 +73,7 @@ class State:
             and np.array_equal(self.bounds, other.bounds)
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # arrays have no hash, and a frozen dataclass would claim one
 
 
 def start(design: Design) -> State:

@@ -20,19 +20,6 @@ from modelroute.api.routing import BackendRef
 from modelroute.api.schema import Keep, Wire, list_map
 
 
-class Phase(StrEnum):
-    """Where a ModelRoute is in its life."""
-
-    PENDING = "Pending"
-    STABLE = "Stable"
-    PROGRESSING = "Progressing"
-    AWAITING_APPROVAL = "AwaitingApproval"
-    PAUSED = "Paused"
-    HOLDING = "Holding"
-    ROLLING_BACK = "RollingBack"
-    ROLLED_BACK = "RolledBack"
-
-
 class ConditionType(StrEnum):
     """The conditions that both resources use, as kstatus and Argo CD read them."""
 

@@ -107,7 +107,7 @@ class GuardedSession(requests.Session):
         self.trust_env = False
         self.verify = server.ca_file or True
 
-    def request(  # type: ignore[override]
+    def request(  # type: ignore[override]  # the keywords that requests names one by one pass through as options
         self, method: str | bytes, url: str | bytes, **options: Any
     ) -> requests.Response:
         """As in `requests`, but within our bounds; the parameters of a POST go in its body."""

@@ -16,10 +16,11 @@ from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.gates import CHECKS
 from modelroute.rollout.going_back import SILENCE_DEADLINE_S
-from modelroute.rollout.machine import TIDY_AFTER_S, decide, stable_split
+from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.resting import TIDY_AFTER_S, stable_split
 from modelroute.rollout.split import Backend, Share, Split, in_words
 
 WINDOW_S = 5.0
@@ -445,10 +446,12 @@ def test_arms_at_nothing_are_tidied_away_once_their_requests_have_been_answered(
 
 def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hear_of_them() -> None:
     assert [check.__name__ for check in CHECKS] == [
+        "route_is_ours_alone",
         "gateway_is_live",
         "spec_can_be_carried_out",
         "not_paused",
         "nothing_to_pause_for",
+        "is_in_time",
         "evidence_is_current",
         "split_is_as_asked",
         "reference_keeps_the_bound",

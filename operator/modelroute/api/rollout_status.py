@@ -125,8 +125,11 @@ class ModelRolloutStatus(Wire):
     decided_at: Instant | None = Field(None, description="When the outcome was decided.")
     rolled_back_at: Instant | None = Field(None, description="When the gateway had the rollback.")
     finished_at: Instant | None = Field(None, description="When the attempt ended.")
+    clock_stopped_at: Instant | None = Field(
+        None, description="Since when the deadline's clock stands still, where it does now."
+    )
     paused_seconds: Annotated[float, Field(ge=0)] | None = Field(
-        None, description="How long the deadline's clock has stood still, in seconds."
+        None, description="How long the deadline's clock has stood still before that, in seconds."
     )
     decision: Decision | None = Field(None, description="The decision that ended the attempt, or is about to.")
     step_requests: Annotated[list[CandidateRequests], Keep(first=16)] | None = Field(
@@ -151,5 +154,17 @@ class ModelRolloutStatus(Wire):
     )
     engine_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the statistics after evidenceUntil, for the operator alone."
+    )
+    serial: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Number of the token that is due: it counts steps, actions and ends."
+    )
+    last_action: Line | None = Field(None, description="Last action that was taken, with its token.")
+    approved: bool | None = Field(None, description="Whether a person approved the current step.")
+    waived: bool | None = Field(None, description="Whether a person ended the waiting of the current step.")
+    waived_all: bool | None = Field(None, description="Whether a person ended the waiting of all steps to come.")
+    paused: bool | None = Field(None, description="Whether a person paused the attempt.")
+    guard_revision: Word | None = Field(None, description="Revision whose objectives the guard watches.")
+    guard_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
+        None, description="State of the guard's statistics, for the operator alone."
     )
     conditions: Conditions | None = Field(None, description="Programmed, MetricsAvailable, Ready and the like.")

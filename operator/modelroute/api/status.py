@@ -150,7 +150,17 @@ class ModelRouteStatus(Wire):
     )
     next_action: Line | None = Field(
         None,
-        description="Action that a person may take now, as the value of the annotation modelroute.dev/action.",
+        description="Token that is due: a verb with it, for example approve@1a2b3c.4, is what the annotation "
+        "modelroute.dev/action takes now.",
+    )
+    last_action: Line | None = Field(
+        None, description="Value of the annotation modelroute.dev/action that was last taken or refused."
+    )
+    deadline: Instant | None = Field(
+        None, description="When progressDeadline passes; not set while its clock stands still."
+    )
+    guard: Sentence | None = Field(
+        None, description="What is watched after the promotion, what cannot be, and what a breach leads to."
     )
     lacking: Annotated[list[Sentence], Keep(first=64)] | None = Field(
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
+from modelroute.api.fields import format_instant
 from modelroute.api.status import LiveWeight, ModelRouteStatus, StableShare
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
-from modelroute.controller.observe import Seen
+from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import backend_text, ref_of
 from modelroute.errors import ModelRouteError
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
-from modelroute.rollout.machine import stable_split
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.resting import stable_split
 from modelroute.rollout.split import Share, in_words
 
 log = logging.getLogger(__name__)
@@ -82,11 +83,24 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,
+        next_action=decision.next_action or None,
+        last_action=_last_action(seen, decision),
+        deadline=None if decision.deadline_at is None else format_instant(decision.deadline_at),
+        guard=decision.guard or None,
         lacking=list(decision.lacking) or None,
         not_in_force=[gap.to_status() for gap in seen.gaps],
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
         conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
     )
+
+
+def _last_action(seen: Seen, decision: Decision) -> str | None:
+    """The last request that was dealt with, also where only the ModelRollout could be told of it in time."""
+    asked = action_of(seen.route)
+    dealt_with = decision.handled == asked or (
+        seen.observation.record is not None and seen.observation.record.progress.handled == asked
+    )
+    return asked if asked and dealt_with else seen.route.status.last_action
 
 
 def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tuple[str, Share]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelroute.api.objectives import Objective
 from modelroute.api.parse import parse
-from modelroute.api.resources import ModelRollout, ModelRoute
+from modelroute.api.resources import ACTION_ANNOTATION, ModelRollout, ModelRoute
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.ports import Ports
@@ -22,11 +22,15 @@ from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
-from modelroute.rollout.machine import BACKEND_REASONS
+from modelroute.rollout.guarding import guarded_since, is_baking
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.resting import BACKEND_REASONS
 from modelroute.rollout.split import Backend, Share, Split
+
+ACTION_LIMIT = 256
+"""Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,9 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         attempts=attempts,
         noted=_noted(route, namespace),
         refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
+        request=_request(route, record),
+        noted_token=route.status.next_action or "",
+        cannot_return=await _way_back(ports, record, now),
         gateway=gateway,
         look=look,
         terms=terms,
@@ -110,6 +117,27 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         tuple(frozen.objectives if frozen is not None else spec.objectives),
         observation,
     )
+
+
+def action_of(route: ModelRoute) -> str:
+    """What the annotation asks for, cut to what a status can keep."""
+    return route.metadata.annotations.get(ACTION_ANNOTATION, "").strip()[:ACTION_LIMIT]
+
+
+def _request(route: ModelRoute, record: Record | None) -> str:
+    """What a person asks for and nobody has dealt with yet."""
+    asked = action_of(route)
+    known = {route.status.last_action or "", record.progress.handled if record is not None else ""}
+    return "" if asked in known else asked
+
+
+async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:
+    """Why the backends that a promotion still baking came from could not take its traffic back."""
+    if record is None or not is_baking(record, now):
+        return ()
+    arms = [arm for arm in record.attempt.arms if arm.stable and not arm.wanted]
+    checks = (_backend_problem(ports, f"the way back to {arm.name}", arm.backend) for arm in arms)
+    return tuple(problem for problem in await asyncio.gather(*checks) if problem is not None)
 
 
 def _plan_of(spec: ModelRouteSpec, namespace: str) -> tuple[Plan | None, tuple[Problem, ...]]:
@@ -155,20 +183,22 @@ def _noted(route: ModelRoute, namespace: str) -> Split | None:
 
 async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, ...]:
     namespace = route.metadata.namespace
-
-    async def check(index: int, backend: Backend) -> Problem | None:
-        field = f"spec.models[{index}].backendRef"
-        try:
-            return await ports.backends.problem_with(backend, field=field)
-        except Unavailable as error:
-            # Not known is not good enough to go on, and no reason to stop a rollback.
-            return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
-
     # One that is to have no traffic may be scaled to nothing.
     wanted = [(index, model) for index, model in enumerate(route.spec.models) if model.weight]
-    checks = (check(index, backend_of(model.backend_ref, namespace)) for index, model in wanted)
+    checks = (
+        _backend_problem(ports, f"spec.models[{index}].backendRef", backend_of(model.backend_ref, namespace))
+        for index, model in wanted
+    )
     found = await asyncio.gather(*checks)
     return tuple(problem for problem in found if problem is not None)
+
+
+async def _backend_problem(ports: Ports, field: str, backend: Backend) -> Problem | None:
+    try:
+        return await ports.backends.problem_with(backend, field=field)
+    except Unavailable as error:
+        # Not known is not good enough to go on, and no reason to stop a rollback.
+        return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
 
 
 def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str]:
@@ -204,6 +234,8 @@ def _query(
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         since = until - terms.window_s
+        if record is not None and record.progress.stage is Stage.PROMOTED:
+            since = min(since, guarded_since(record, now, window_s=terms.window_s))
     if not arms or since >= until:
         return None
     return RouteQuery(

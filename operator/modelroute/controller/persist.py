@@ -23,20 +23,28 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
     rollout = await _begin(ports, seen, decision.record) if decision.fresh else seen.rollout
     assert rollout is not None, "a record that is not fresh was read from a ModelRollout"
     before = parse(ModelRolloutStatus, rollout.get("status") or {})
-    verdict = decision.record.progress.verdict
-    told = {
-        "reason": (verdict.reason if verdict is not None else decision.reason).value,
-        "message": decision.message,
-        "lacking": list(decision.lacking) or None,
-        "objectives": evidence_of(decision.record, seen.objectives),
-        **_history(seen, decision.record, before),
-    }
     namespace = seen.route.metadata.namespace
-    status = updated(status_of(decision.record, before, namespace=namespace), told).to_wire()
+    status = updated(
+        status_of(decision.record, before, namespace=namespace), _told(seen, decision, decision.record, before)
+    ).to_wire()
     if status == before.to_wire():
         return
     body = {**rollout, "status": status}
     await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
+
+
+def _told(seen: Seen, decision: Decision, record: Record, before: ModelRolloutStatus) -> dict[str, object]:
+    """What only people read. How an attempt ended stands: after that only the guard has something to add."""
+    if before.finished_at is not None and record.progress.finished_at is not None:
+        return {}
+    verdict = record.progress.verdict
+    return {
+        "reason": (verdict.reason if verdict is not None else decision.reason).value,
+        "message": decision.message,
+        "lacking": list(decision.lacking) or None,
+        "objectives": evidence_of(record, seen.objectives),
+        **_history(seen, record, before),
+    }
 
 
 def _history(seen: Seen, record: Record, before: ModelRolloutStatus) -> dict[str, object]:

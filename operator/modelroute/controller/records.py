@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from modelroute.analysis.design import Comparison, Design
+from modelroute.analysis.detector import decode_guard, encode_guard
 from modelroute.analysis.engine import ENGINE_VERSION
 from modelroute.analysis.state import decode, encode
 from modelroute.api import rollout_spec as wire
@@ -18,9 +19,9 @@ from modelroute.api.rollout_status import Decision as WireDecision
 from modelroute.api.routing import BackendRef, Tier
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.status import LiveWeight
-from modelroute.controller.spec import backend_of, objective_of, step_of
+from modelroute.controller.spec import backend_of, deadline_of, guard_of, objective_of, step_of
 from modelroute.errors import Invalid
-from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Verdict, weights_of
+from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict, weights_of
 from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Backend, in_words, percent
@@ -56,7 +57,7 @@ def spec_of(
         model_route=route,
         revision=attempt.revision,
         attempt=attempt.number,
-        trigger="FirstApply" if attempt.number == 1 else "SpecChanged",
+        trigger=attempt.trigger.value,
         engine_version=ENGINE_VERSION,
         arms=[
             wire.Arm(
@@ -123,6 +124,9 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
         ),
         window_s=spec.window_seconds,
         settle_min_s=spec.settle_min_seconds,
+        deadline=deadline_of(spec.progress_deadline, spec.on_deadline),
+        guard=guard_of(spec.guard),
+        trigger=Trigger(spec.trigger) if spec.trigger in set(Trigger) else Trigger.SPEC_CHANGED,
     )
 
 
@@ -131,7 +135,7 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
     attempt, progress = record.attempt, record.progress
     verdict = progress.verdict
     weights = weights_of(record)
-    back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED}
+    back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED, Stage.ABORTED}
     return updated(
         before,
         {
@@ -172,6 +176,16 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
                 for each in progress.unknown
             ],
             "engine_state": encode(progress.engine),
+            "serial": progress.serial,
+            "last_action": progress.handled or None,
+            "approved": progress.approved or None,
+            "waived": progress.waived or None,
+            "waived_all": progress.waived_all or None,
+            "paused": progress.paused or None,
+            "paused_seconds": progress.stopped_s or None,
+            "clock_stopped_at": None if progress.stopped_since is None else format_instant(progress.stopped_since),
+            "guard_revision": progress.guarded or None,
+            "guard_state": None if progress.guard is None else encode_guard(progress.guard),
         },
     )
 
@@ -223,6 +237,16 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
             unknown=tuple(_unknowns(status.unknown or ())),
             verdict=None if status.decision is None else _verdict_of(status.decision),
             finished_at=None if status.finished_at is None else _instant(status.finished_at),
+            serial=status.serial or 0,
+            handled=status.last_action or "",
+            approved=bool(status.approved),
+            waived=bool(status.waived),
+            waived_all=bool(status.waived_all),
+            paused=bool(status.paused),
+            stopped_s=status.paused_seconds or 0.0,
+            stopped_since=None if status.clock_stopped_at is None else _instant(status.clock_stopped_at),
+            guarded=status.guard_revision or "",
+            guard=None if status.guard_state is None else decode_guard(status.guard_state),
         )
     except ValueError as error:
         raise Invalid(f"its status cannot be read: {error}", field=f"ModelRollout {attempt.name}") from error

@@ -11,11 +11,12 @@ from modelroute.api.quantities import parse_duration, parse_percent, parse_point
 from modelroute.api.routing import BackendRef
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.status import FieldNotInForce
-from modelroute.api.steps import GuardOnBreach, MetricsSource, OnDeadline
+from modelroute.api.steps import Guard, MetricsSource
+from modelroute.api.steps import OnDeadline as ApiOnDeadline
 from modelroute.api.steps import Step as ApiStep
 from modelroute.gateway.render import Template
 from modelroute.metrics import reading
-from modelroute.rollout.attempt import Requirement, Step
+from modelroute.rollout.attempt import Deadline, GuardTerms, OnDeadline, OnGuardBreach, Requirement, Step
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
@@ -50,6 +51,8 @@ def plan_of(spec: ModelRouteSpec, namespace: str) -> Plan:
         beta=parse_percent(spec.rollout.false_safe_rate),
         revision=revision_of(split, objectives, tuple(_counted(objective) for objective in spec.objectives)),
         paused=spec.paused,
+        deadline=deadline_of(spec.rollout.progress_deadline, spec.rollout.on_deadline),
+        guard=guard_of(spec.guard),
     )
 
 
@@ -71,6 +74,16 @@ def step_of(step: ApiStep) -> Step:
         require=Requirement(step.require.value),
         approval=step.approval,
     )
+
+
+def deadline_of(after: str, action: ApiOnDeadline) -> Deadline:
+    return Deadline(parse_duration(after), OnDeadline(action.value))
+
+
+def guard_of(guard: Guard | None) -> GuardTerms:
+    if guard is None:
+        return GuardTerms()
+    return GuardTerms(parse_duration(guard.bake), OnGuardBreach(guard.on_breach.value), guard.false_alarms_per_year)
 
 
 def query_of(objective: Objective) -> reading.ObjectiveQuery | None:
@@ -135,20 +148,6 @@ def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
         gaps.append(Gap("spec.metrics.source", "only Traefik is in force yet", True))
     for index, objective in enumerate(spec.objectives):
         gaps += _objective_gaps(objective, f"spec.objectives[{index}]")
-    for index, step in enumerate(spec.rollout.steps):
-        at = f"spec.rollout.steps[{index}]"
-        if step.approval:
-            gaps.append(Gap(f"{at}.approval", "approval gates are not in force yet: use paused: true", True))
-    if spec.rollout.on_deadline is OnDeadline.ROLL_BACK:
-        message = "the deadline is not in force yet: a rollout that lacks something holds for as long as it takes"
-        gaps.append(Gap("spec.rollout.onDeadline", message, True))
-    else:
-        gaps.append(Gap("spec.rollout.progressDeadline", "not in force yet: a late rollout goes on holding", False))
-    if spec.guard.on_breach is GuardOnBreach.ROLL_BACK:
-        message = "not in force yet: nothing is watched after the promotion, so nothing would be taken back"
-        gaps.append(Gap("spec.guard.onBreach", message, True))
-    else:
-        gaps.append(Gap("spec.guard", "not in force yet: nothing is watched after the promotion", False))
     priced = [index for index, model in enumerate(spec.models) if model.price is not None]
     gaps += [Gap(f"spec.models[{index}].price", "kept for reports, not used yet", False) for index in priced]
     return tuple(gaps)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from modelroute.analysis.design import Comparison, Design
+from modelroute.analysis.detector import GuardState
 from modelroute.analysis.engine import State
 from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.reasons import Reason
@@ -31,6 +32,45 @@ class Step:
     approval: bool = False
 
 
+class Trigger(StrEnum):
+    """What started an attempt."""
+
+    FIRST_APPLY = "FirstApply"
+    SPEC_CHANGED = "SpecChanged"
+    RETRY = "Retry"
+
+
+class OnDeadline(StrEnum):
+    """What happens when an attempt takes longer than its deadline."""
+
+    HOLD = "Hold"
+    ROLL_BACK = "RollBack"
+
+
+class OnGuardBreach(StrEnum):
+    """What a breach after the promotion leads to."""
+
+    REPORT = "Report"
+    ROLL_BACK = "RollBack"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTerms:
+    """What watches the split after the promotion: `bake_s` ≥ 0, `false_alarms_per_year` > 0 over all."""
+
+    bake_s: float = 3600.0
+    on_breach: OnGuardBreach = OnGuardBreach.REPORT
+    false_alarms_per_year: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """How long an attempt may take (`after_s` > 0 seconds in which no person is waited for), and what comes then."""
+
+    after_s: float = 86_400.0
+    action: OnDeadline = OnDeadline.HOLD
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1."""
@@ -43,6 +83,9 @@ class Attempt:
     design: Design
     window_s: float
     settle_min_s: float
+    deadline: Deadline = field(default_factory=Deadline)
+    guard: GuardTerms = field(default_factory=GuardTerms)
+    trigger: Trigger = Trigger.SPEC_CHANGED
 
     @property
     def candidates(self) -> tuple[Arm, ...]:
@@ -65,6 +108,7 @@ class Stage(StrEnum):
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
     SUPERSEDED = "Superseded"
+    ABORTED = "Aborted"
 
     @property
     def under_way(self) -> bool:
@@ -91,6 +135,12 @@ class Progress:
     completions in this step since it settled. `step_counts`: (bad, total) by (objective, arm) in this
     step. `unknown`: what the last window could not tell. `pause_breached`
     is latched: later windows may not take it away.
+
+    What people did: `approved` and `waived` hold for this step, `waived_all` and `paused` until the attempt ends;
+    `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
+    deadline's clock has stood still before `stopped_since`, where it stands still now.
+
+    `guard`: what the guard has seen since the promotion, for the objectives of the revision `guarded`.
     """
 
     stage: Stage
@@ -107,6 +157,16 @@ class Progress:
     verdict: Verdict | None = None
     pause_breached: bool = False
     finished_at: float | None = None
+    approved: bool = False
+    waived: bool = False
+    waived_all: bool = False
+    paused: bool = False
+    serial: int = 1
+    handled: str = ""
+    stopped_s: float = 0.0
+    stopped_since: float | None = None
+    guard: GuardState | None = None
+    guarded: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +185,13 @@ def weights_of(record: Record) -> dict[str, int]:
             return weights_at(attempt.arms, attempt.steps[progress.step].progress)
         case Stage.PROMOTED:
             return weights_at(attempt.arms, 100)
-        case Stage.ROLLING_BACK | Stage.ROLLED_BACK | Stage.SUPERSEDED:
+        case Stage.ROLLING_BACK | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
             return weights_at(attempt.arms, 0)
+
+
+def token_of(record: Record) -> str:
+    """What a verb must carry to be due: `<revision>.<n>`; n counts every step, every verb taken and every end."""
+    return f"{record.attempt.revision}.{record.progress.serial}"
 
 
 def comparisons_of(arms: Sequence[Arm], stable: Split, reference: str) -> tuple[Comparison, ...]:

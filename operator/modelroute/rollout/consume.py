@@ -32,6 +32,16 @@ def went_live(record: Record, now: float) -> Record:
     )
 
 
+def went_off(record: Record, now: float) -> Record:
+    """Somebody else changed the weights: what is counted until they are restored stands for no split of ours."""
+    progress = record.progress
+    if progress.live_at is None:
+        return record
+    skipped = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
+    until = max(progress.consumed_until, skipped)
+    return Record(record.attempt, replace(progress, live_at=None, step_at=now, consumed_until=until))
+
+
 def settled_at(record: Record, scrape_interval_s: float) -> float | None:
     """When this step's evidence starts (STATISTICS.md, Settle); None before the split is live."""
     progress = record.progress

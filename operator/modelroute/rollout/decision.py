@@ -45,7 +45,9 @@ class RouteOrder:
 class Decision:
     """`record` is what has to be written down before `order` is carried out; `fresh`: the attempt is a new one.
 
-    No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here.
+    No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here. `handled`:
+    the request that was taken or refused; `next_action`: the token that is due now. `deadline_at` (unix seconds): when
+    the attempt's deadline passes, None while its clock stands still. `guard`: what is watched after the promotion.
     """
 
     phase: Phase
@@ -58,3 +60,7 @@ class Decision:
     announcements: tuple[Announcement, ...] = ()
     stalled: bool = False
     wake_after_s: float = 15.0
+    handled: str = ""
+    next_action: str = ""
+    deadline_at: float | None = None
+    guard: str = ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding
-from modelroute.rollout.attempt import Record, Requirement, Step, weights_of
+from modelroute.rollout.attempt import Record, Requirement, Step, token_of, weights_of
+from modelroute.rollout.clock import is_overdue
 from modelroute.rollout.consume import settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Observation
@@ -19,15 +21,24 @@ GATEWAY_POLL_S = 2.0
 LEANING = math.log(2.0)
 """Log evidence above which harm is twice as likely as before the first look: docs/adr/0003."""
 
+CONTENDED: Final = (
+    "somebody else keeps changing the weights of the route, so they are not restored for now: find out who"
+    " (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """One thing that a step still lacks; `phase` is what the route is in while it is the first one lacking."""
+    """One thing that a step still lacks; `phase` is what the route is in while it is the first one lacking.
+
+    `stalled`: nothing but a person can go on from here.
+    """
 
     phase: Phase
     reason: Reason
     message: str
     wake_after_s: float | None = None
+    stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +54,19 @@ class View:
     def step(self) -> Step:
         return self.record.attempt.steps[self.record.progress.step]
 
+    @property
+    def waived(self) -> bool:
+        """Whether a person ended this step's waiting."""
+        return self.record.progress.waived or self.record.progress.waived_all
+
 
 Check = Callable[[View], Lack | None]
+
+
+def route_is_ours_alone(view: View) -> Lack | None:
+    if not view.seen.gateway.contended:
+        return None
+    return Lack(Phase.HOLDING, Reason.ROUTE_CONTENDED, CONTENDED, 30.0, stalled=True)
 
 
 def gateway_is_live(view: View) -> Lack | None:
@@ -71,9 +93,27 @@ def spec_can_be_carried_out(view: View) -> Lack | None:
 
 
 def not_paused(view: View) -> Lack | None:
-    if view.seen.plan is None or not view.seen.plan.paused:
+    if view.seen.plan is not None and view.seen.plan.paused:
+        return Lack(Phase.PAUSED, Reason.PAUSED, "spec.paused is true: no promotion; harm still rolls back")
+    if view.record.progress.paused:
+        message = f"a person paused it: no promotion; harm still rolls back; go on with {_action(view, 'resume')}"
+        return Lack(Phase.PAUSED, Reason.PAUSED, message)
+    return None
+
+
+def _action(view: View, verb: str) -> str:
+    return f"{verb}@{token_of(view.record)}"
+
+
+def is_in_time(view: View) -> Lack | None:
+    """`onDeadline: Hold`: no more traffic after it; the split stays, and harm still rolls back."""
+    if view.waived or not is_overdue(view.record, view.now):
         return None
-    return Lack(Phase.PAUSED, Reason.PAUSED, "spec.paused is true: no promotion; harm still rolls back")
+    message = (
+        f"progressDeadline {duration(view.record.attempt.deadline.after_s)} has passed, the split stays as it is: go on"
+        f" with {_action(view, 'promote')}, back with {_action(view, 'abort')}, or change the spec"
+    )
+    return Lack(Phase.HOLDING, Reason.DEADLINE_EXCEEDED, message, stalled=True)
 
 
 def nothing_to_pause_for(view: View) -> Lack | None:
@@ -82,7 +122,7 @@ def nothing_to_pause_for(view: View) -> Lack | None:
     return Lack(
         Phase.PAUSED,
         Reason.HARM_DETECTED,
-        "an objective with onBreach: Pause is breached; change the spec to go back or on",
+        f"an objective with onBreach: Pause is breached; go back with {_action(view, 'abort')}, or change the spec",
     )
 
 
@@ -167,7 +207,7 @@ def has_settled(view: View) -> Lack | None:
 def has_lasted(view: View) -> Lack | None:
     live_at = view.record.progress.live_at
     lasted = 0.0 if live_at is None else view.now - live_at
-    if lasted >= view.step.min_duration_s:
+    if view.waived or lasted >= view.step.min_duration_s:
         return None
     left = view.step.min_duration_s - lasted
     message = f"minDuration {duration(view.step.min_duration_s)}: {duration(left)} to go"
@@ -176,6 +216,8 @@ def has_lasted(view: View) -> Lack | None:
 
 def has_seen_enough(view: View) -> Lack | None:
     progress, asked = view.record.progress, view.step.min_requests
+    if view.waived:
+        return None
     lacking = []
     for arm in view.record.attempt.candidates:
         seen = progress.requests.get(arm.name, 0.0)
@@ -197,7 +239,7 @@ def _when(view: View, seen: float, asked: float) -> str:
 
 
 def is_proven_safe(view: View) -> Lack | None:
-    if view.step.require is not Requirement.PROVEN_SAFE or view.assessment.proven_safe:
+    if view.waived or view.step.require is not Requirement.PROVEN_SAFE or view.assessment.proven_safe:
         return None
     lacking = [_to_prove(each) for each in view.assessment.findings if _must_prove(each) and not each.proven_safe]
     return Lack(Phase.PROGRESSING, Reason.PROVING_SAFETY, "; ".join(lacking) or "nothing was counted yet")
@@ -236,16 +278,22 @@ def reference_keeps_the_bound(view: View) -> Lack | None:
 
 
 def is_approved(view: View) -> Lack | None:
-    if not view.step.approval:
+    if view.waived or not view.step.approval or view.record.progress.approved:
         return None
-    return Lack(Phase.HOLDING, Reason.NOT_IN_FORCE, "approval: true is not in force in this version")
+    message = (
+        f"a person's approval, {_action(view, 'approve')}; harm still rolls back"
+        f" ({_action(view, 'abort')} goes back now)"
+    )
+    return Lack(Phase.AWAITING_APPROVAL, Reason.AWAITING_APPROVAL, message)
 
 
 CHECKS: tuple[Check, ...] = (
+    route_is_ours_alone,
     gateway_is_live,
     spec_can_be_carried_out,
     not_paused,
     nothing_to_pause_for,
+    is_in_time,
     evidence_is_current,
     split_is_as_asked,
     reference_keeps_the_bound,

@@ -33,10 +33,12 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
             step_counts={},
             unknown=(),
             verdict=verdict,
+            serial=record.progress.serial + 1,
         ),
     )
+    blameless = verdict.reason in {Reason.SPEC_CHANGED, Reason.ABORTED}
     said = (
-        Announcement(verdict.reason, verdict.message, warning=verdict.reason is not Reason.SPEC_CHANGED),
+        Announcement(verdict.reason, verdict.message, warning=not blameless),
         Announcement(Reason.ROLLING_BACK, f"attempt {record.attempt.number} goes back to {in_words(weights_of(back))}"),
     )
     return replace(_asking(back, "waiting for the gateway to accept the split"), announcements=said)
@@ -50,6 +52,8 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
     live_at = record.progress.live_at
     if live_at is None:
         waited = now - progress.step_at
+        if seen.gateway.acceptance is Acceptance.ABSENT and waited >= CONFIRMATION_DEADLINE_S:
+            return _done(record, " (there is no route)", now)
         if _carries_stable(seen, record) and waited >= CONFIRMATION_DEADLINE_S:
             return _done(record, f" (not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})", now)
         because = f": {seen.gateway.message}" if seen.gateway.message else ""
@@ -111,8 +115,10 @@ def _order(record: Record, *, bare: bool = False) -> RouteOrder:
 def _done(record: Record, remark: str, now: float) -> Decision:
     verdict, attempt = record.progress.verdict, record.attempt
     blameless = verdict is not None and verdict.reason is Reason.SPEC_CHANGED
-    stage = Stage.SUPERSEDED if blameless else Stage.ROLLED_BACK
-    done = Record(attempt, replace(record.progress, stage=stage, finished_at=now))
+    aborted = verdict is not None and verdict.reason is Reason.ABORTED
+    stage = Stage.SUPERSEDED if blameless else Stage.ABORTED if aborted else Stage.ROLLED_BACK
+    serial = record.progress.serial + 1
+    done = Record(attempt, replace(record.progress, stage=stage, finished_at=now, serial=serial))
     why = verdict.message if verdict else "no reason was kept"
     message = f"attempt {attempt.number} is back at {in_words(weights_of(done))}{remark}: {why}"
     return Decision(

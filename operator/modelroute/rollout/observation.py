@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from modelroute.rollout.attempt import Record
+from modelroute.rollout.attempt import Record, Stage, token_of
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
@@ -27,7 +27,8 @@ class Acceptance(StrEnum):
 class Gateway:
     """The route and what its parents report for its present generation.
 
-    `weights` are those in the route's rule; `stable` and `rollback_of` are what the operator noted on the route itself.
+    `weights` are those in the route's rule, the one of index `rule`; `stable` and `rollback_of` are what the operator
+    noted on the route itself. `contended`: somebody else keeps changing the weights, so they are no longer restored.
     """
 
     acceptance: Acceptance
@@ -35,6 +36,8 @@ class Gateway:
     weights: Mapping[Backend, int] = field(default_factory=dict)
     stable: Split | None = None
     rollback_of: str = ""
+    rule: int = 0
+    contended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,9 @@ class Terms:
 class Observation:
     """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status.
 
-    `refused_revision`: what the last status called rolled back, empty where it did not.
+    `refused_revision`: what the last status called rolled back, empty where it did not. `request`: the action that a
+    person asks for and nobody has dealt with yet, empty where there is none; `noted_token`: the one that the last
+    status called due. `cannot_return`: why the backends that a promotion came from could not take the traffic now.
     """
 
     name: str
@@ -86,3 +91,15 @@ class Observation:
     look: Look
     terms: Terms
     refused_revision: str = ""
+    request: str = ""
+    noted_token: str = ""
+    cannot_return: tuple[Problem, ...] = ()
+
+    @property
+    def retry_token(self) -> str:
+        """The token with which `retry` is due, empty where nothing was rolled back."""
+        if self.record is None:
+            return self.noted_token if self.refused_revision else ""
+        if self.record.progress.stage not in {Stage.ROLLED_BACK, Stage.ABORTED}:
+            return ""
+        return token_of(self.record)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from modelroute.analysis.design import Objective
-from modelroute.rollout.attempt import Step
+from modelroute.rollout.attempt import Deadline, GuardTerms, Step
 from modelroute.rollout.split import TOTAL, Share, Split
 
 
@@ -28,6 +28,8 @@ class Plan:
     beta: float
     revision: str
     paused: bool = False
+    deadline: Deadline = field(default_factory=Deadline)
+    guard: GuardTerms = field(default_factory=GuardTerms)
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BACKEND_UNKNOWN = "BackendUnknown"
     NO_READY_ENDPOINTS = "NoReadyEndpoints"
     ROUTE_NOT_OURS = "RouteNotOurs"
+    ROUTE_NOT_ADOPTABLE = "RouteNotAdoptable"
     RECORD_UNREADABLE = "RecordUnreadable"
 
     # The gateway.
@@ -26,6 +27,7 @@ class Reason(StrEnum):
     WAITING_FOR_GATEWAY = "WaitingForGateway"
     ROUTE_NOT_WRITTEN = "RouteNotWritten"
     GATEWAY_REJECTED = "GatewayRejected"
+    ROUTE_CONTENDED = "RouteContended"
 
     # Evidence.
     EVIDENCE_CURRENT = "EvidenceCurrent"
@@ -57,4 +59,10 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     SPEC_CHANGED = "SpecChanged"
     PAUSED = "Paused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    ABORTED = "Aborted"
+    ACTION_TAKEN = "ActionTaken"
+    ACTION_REFUSED = "ActionRefused"
+    GUARD_BREACHED = "GuardBreached"
     ROUTE_RESTORED = "RouteRestored"

@@ -151,3 +151,8 @@ def in_words(weights: Mapping[str, int]) -> str:
     """'small 10 %, large 90 %', smallest first; arms at 0 are left out."""
     live = sorted(((weight, name) for name, weight in weights.items() if weight), key=lambda item: item[0])
     return ", ".join(f"{name} {percent(weight)}" for weight, name in live)
+
+
+def words_of(split: Split) -> str:
+    """A split in words, by model."""
+    return in_words({share.model: share.weight for share in split if share.weight})

@@ -1,0 +1,107 @@
+"""The guard: the objectives with a `max` go on being watched after a promotion, with every look as valid as before.
+
+What a window says is folded into the ModelRollout of the promotion, at checkpoints: between two of them every tick
+reads the same windows again, so a restarted operator loses none and a quiet route is not written at every look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from modelroute.analysis.detector import Alarm, Guard, Watched, advance_guard, alarms, start_guard
+from modelroute.rollout.attempt import OnGuardBreach, Progress, Record, Stage, Verdict
+from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.observation import Observation, Terms
+from modelroute.rollout.plan import Plan
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.words import duration
+
+CHECKPOINT_S = 300.0
+BAKING_CHECKPOINT_S = 60.0
+LOOK_BACK_S = 900.0
+"""How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
+
+
+def guard_of(plan: Plan, record: Record, terms: Terms) -> Guard:
+    """What is watched: every objective with a `max`, of every model that has traffic."""
+    watched = tuple(
+        Watched(objective.name, share.model, objective.limit)
+        for objective in plan.objectives
+        if objective.limit is not None
+        for share in plan.split
+        if share.weight
+    )
+    return Guard(watched, terms.window_s, record.attempt.guard.false_alarms_per_year, terms.overdispersion)
+
+
+def guarded_since(record: Record, now: float, *, window_s: float) -> float:
+    """The end of the last window that the guard is done with (unix seconds): it reads on from there."""
+    progress = record.progress
+    until = max(progress.finished_at or 0.0, progress.guard.until if progress.guard is not None else 0.0)
+    until = max(until, now - LOOK_BACK_S)
+    return math.ceil(until / window_s) * window_s
+
+
+def is_baking(record: Record, now: float) -> bool:
+    """Whether a breach may still take the promotion back."""
+    finished, terms = record.progress.finished_at, record.attempt.guard
+    if record.progress.stage is not Stage.PROMOTED or finished is None:
+        return False
+    return terms.on_breach is OnGuardBreach.ROLL_BACK and now < finished + terms.bake_s
+
+
+def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str) -> Progress:
+    """`progress` with what was read since the last checkpoint; another revision's guard starts afresh."""
+    state = progress.guard
+    if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
+        state = start_guard(guard)
+    for reading in sorted(readings, key=lambda reading: reading.end):
+        counts = {key: (outcome.absolute, outcome.total) for key, outcome in reading.outcomes.items()}
+        state = advance_guard(guard, state, end=reading.end, counts=counts)
+    return replace(progress, guard=state, guarded=revision)
+
+
+def is_due(before: Progress, after: Progress, *, baking: bool) -> bool:
+    """Whether `after` is to be written down."""
+    if after.guard is None or not math.isfinite(after.guard.until):
+        return False
+    if before.guard is None or before.guarded != after.guarded:
+        return True
+    return after.guard.until - before.guard.until >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
+
+
+def broken(guard: Guard, progress: Progress) -> Alarm | None:
+    """The strongest alarm, or None."""
+    found = alarms(guard, progress.guard) if progress.guard is not None else ()
+    return max(found, key=lambda alarm: alarm.log_level, default=None)
+
+
+def verdict_of(alarm: Alarm, now: float) -> Verdict:
+    seen = alarm.detector
+    message = (
+        f"{alarm.watched.arm} breaks the bound of {alarm.watched.objective}, at most {alarm.watched.limit:.2%}:"
+        f" {seen.bad:,.0f} of {seen.total:,.0f} since the promotion or the last alarm"
+    )
+    return Verdict(Reason.GUARD_BREACHED, message, now, alarm.watched.objective, alarm.watched.arm)
+
+
+def in_words(seen: Observation, record: Record, guard: Guard, now: float) -> str:
+    """What is watched, what is not, and whether a breach takes the promotion back."""
+    objectives = seen.plan.objectives if seen.plan is not None else ()
+    watched = [each.name for each in objectives if each.limit is not None]
+    blind = [each.name for each in objectives if each.limit is None]
+    told = f"watches {', '.join(watched)}" if watched else "watches nothing: no objective has a max"
+    if blind and watched:
+        told += f"; cannot watch {', '.join(blind)}, which has no max" if len(blind) == 1 else (
+            f"; cannot watch {', '.join(blind)}, which have no max"
+        )  # fmt: skip
+    if not guard.watched:
+        return told
+    if not is_baking(record, now):
+        return f"{told}; a breach is reported"
+    if seen.cannot_return:
+        return f"{told}; a breach is only reported, for the way back is closed: {seen.cannot_return[0].message}"
+    left = (record.progress.finished_at or now) + record.attempt.guard.bake_s - now
+    return f"{told}; a breach takes the promotion back, for another {duration(max(60.0, math.ceil(left / 60) * 60))}"

@@ -1,0 +1,183 @@
+"""No attempt is under way: keep the stable split, watch it, and start an attempt where the spec wants another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final, assert_never
+
+from modelroute.analysis.design import Action
+from modelroute.analysis.detector import start_guard
+from modelroute.rollout import guarding
+from modelroute.rollout.attempt import Record, Stage, weights_of
+from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
+from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
+from modelroute.rollout.going_back import go_back
+from modelroute.rollout.guarding import broken, fold, guard_of, is_baking, is_due, verdict_of
+from modelroute.rollout.observation import Acceptance, Observation, Problem
+from modelroute.rollout.plan import Plan
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Split, same_traffic, split_of, words_of
+from modelroute.rollout.starting import begin
+from modelroute.rollout.verbs import wants_retry
+
+BACKEND_REASONS: Final = frozenset({Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN})
+TIDY_AFTER_S: Final = 300.0
+"""How long an arm at weight 0 stays in the route after its attempt, for requests that are still being answered."""
+
+
+def stable_split(seen: Observation) -> Split | None:
+    """The split that the route rests on: of the last attempt, else as noted on the route, else in the status.
+
+    Only backends with traffic: what an old attempt left at 0 is no part of the next one.
+    """
+    found = seen.gateway.stable or seen.noted
+    if seen.record is not None:
+        match seen.record.progress.stage:
+            case Stage.PROMOTED:
+                found = seen.record.attempt.wanted
+            case Stage.PROGRESSING | Stage.ROLLING_BACK | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
+                found = seen.record.attempt.stable
+            case other:
+                assert_never(other)
+    return None if found is None else tuple(share for share in found if share.weight)
+
+
+def at_rest(seen: Observation, now: float) -> Decision:
+    plan, stable = seen.plan, stable_split(seen)
+    if plan is None or stable is None or _forbids(seen, plan, stable):
+        if plan is None or seen.problems:
+            return _cannot_be_carried_out(seen, stable)
+        return _first_visit(plan)
+    order = RouteOrder(_resting_split(seen, stable, now), stable)
+    if (waiting := _gateway_lacks(seen, order)) is not None:
+        return waiting
+    live = words_of(stable)
+    if same_traffic(plan.split, stable):
+        resting = Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
+        return _guarded(seen, plan, resting, now)
+    if (back := _rolled_back(seen, plan, order)) is not None:
+        return back
+    if plan.paused:
+        message = f"spec.paused is true: the rollout to {words_of(plan.split)} waits; live: {live}"
+        return Decision(Phase.PAUSED, Reason.PAUSED, message, order, wake_after_s=60.0)
+    if (lack := _metrics_lack(seen)) is not None:
+        message = f"the rollout to {words_of(plan.split)} does not start: {lack.message}; live: {live}"
+        return Decision(Phase.HOLDING, lack.reason, message, order, lacking=(lack.message,))
+    return begin(seen, plan, stable, _resting_split(seen, stable, now), now)
+
+
+def _guarded(seen: Observation, plan: Plan, resting: Decision, now: float) -> Decision:
+    """A promoted split at rest, watched: an alarm takes it back while it bakes, and is reported after that."""
+    record = seen.record
+    if record is None or record.progress.stage is not Stage.PROMOTED or seen.look.problem is not None:
+        return resting
+    guard, baking = guard_of(plan, record, seen.terms), is_baking(record, now)
+    resting = replace(resting, guard=guarding.in_words(seen, record, guard, now))
+    if not guard.watched:
+        return resting
+    progress = fold(guard, record.progress, seen.look.readings, revision=plan.revision)
+    if (alarm := broken(guard, progress)) is not None:
+        verdict = verdict_of(alarm, now)
+        if baking and not seen.cannot_return and plan.revision == record.attempt.revision:
+            return go_back(Record(record.attempt, replace(progress, finished_at=None)), verdict, now)
+        until = max((reading.end for reading in seen.look.readings), default=now)
+        afresh = replace(progress, guard=replace(start_guard(guard), until=until))
+        said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
+        return replace(resting, record=Record(record.attempt, afresh), announcements=(said,))
+    if is_due(record.progress, progress, baking=baking):
+        resting = replace(resting, record=Record(record.attempt, progress))
+    return replace(resting, wake_after_s=15.0) if baking else resting
+
+
+def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
+    """Whether a problem keeps the route as it stands; a backend that is not well is none where nothing is to move."""
+    about_backends = all(problem.reason in BACKEND_REASONS for problem in seen.problems)
+    return bool(seen.problems) and not (about_backends and same_traffic(plan.split, stable))
+
+
+def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
+    problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
+    absent = seen.gateway.acceptance is Acceptance.ABSENT
+    rest = "no route is made" if stable is None else f"the live route stays as it was: {words_of(stable)}"
+    return Decision(
+        Phase.PENDING if absent else Phase.HOLDING,
+        problem.reason,
+        f"{problem.message}; {rest}",
+        lacking=tuple(each.message for each in seen.problems),
+        stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
+        wake_after_s=15.0,
+    )
+
+
+def _first_visit(plan: Plan) -> Decision:
+    first = tuple(share for share in plan.first_split if share.weight)
+    return Decision(
+        Phase.PENDING,
+        Reason.WAITING_FOR_GATEWAY,
+        f"making the route, with all of the traffic on {plan.initial}",
+        RouteOrder(first, first),
+        wake_after_s=GATEWAY_POLL_S,
+    )
+
+
+def _resting_split(seen: Observation, stable: Split, now: float) -> Split:
+    """`stable` as the route carries it: arms at 0 stay until requests of the last attempt have been answered.
+
+    Not where the gateway rejects the route: one of those arms may be what it cannot resolve.
+    """
+    finished = seen.record.progress.finished_at if seen.record is not None else None
+    if seen.record is None or finished is None or now - finished >= TIDY_AFTER_S:
+        return stable
+    if seen.gateway.acceptance is Acceptance.REJECTED:
+        return stable
+    return split_of(seen.record.attempt.arms, weights_of(seen.record))
+
+
+def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
+    live = {backend: weight for backend, weight in seen.gateway.weights.items() if weight}
+    if seen.gateway.contended:
+        message = f"{CONTENDED}; asked for: {words_of(order.split)}"
+        return Decision(Phase.HOLDING, Reason.ROUTE_CONTENDED, message, None, lacking=(message,), stalled=True)
+    asked = {share.backend: share.weight for share in order.split if share.weight}
+    phase = Phase.PENDING if seen.noted is None and seen.record is None else Phase.HOLDING
+    if seen.gateway.acceptance is Acceptance.REJECTED:
+        message = seen.gateway.message
+        return Decision(phase, Reason.GATEWAY_REJECTED, message, order, lacking=(message,), wake_after_s=10.0)
+    if seen.gateway.acceptance is Acceptance.LIVE and live == asked:
+        return None
+    message = f"waiting for the gateway to accept the route with {words_of(order.split)}"
+    if seen.gateway.message:
+        message += f": {seen.gateway.message}"
+    return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=GATEWAY_POLL_S)
+
+
+def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
+    """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
+    if seen.record is None:
+        # The record was deleted; the status still knows.
+        refused, told = seen.refused_revision, "an attempt whose ModelRollout is gone was rolled back"
+    elif seen.record.progress.stage in {Stage.ROLLED_BACK, Stage.ABORTED}:
+        verdict = seen.record.progress.verdict
+        refused = seen.record.attempt.revision
+        why = verdict.message if verdict else "no reason was kept"
+        told = f"attempt {seen.record.attempt.number} was rolled back: {why}"
+    else:
+        return None
+    if refused != plan.revision or wants_retry(seen):
+        return None
+    retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
+    message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
+    return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
+
+
+def _metrics_lack(seen: Observation) -> Problem | None:
+    """No weight rises before the metrics can be read: unknown is never a pass, not even for the first step."""
+    if seen.look.problem is not None:
+        return Problem(seen.look.problem.reason, seen.look.problem.message)
+    if not seen.look.readings:
+        return Problem(Reason.NO_DATA, "the metrics were not read yet")
+    reported = {each.name for each in seen.plan.objectives if each.action is Action.REPORT} if seen.plan else set()
+    for unknown in seen.look.readings[-1].unknown:
+        if unknown.objective not in reported:
+            return Problem(unknown.reason, unknown.message)
+    return None

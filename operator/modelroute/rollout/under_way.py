@@ -1,0 +1,144 @@
+"""An attempt under way: fold in what was counted, go back on harm, and leave a step where nothing is lacking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from modelroute.analysis.engine import assess
+from modelroute.rollout.attempt import OnDeadline, Record, Stage, Verdict, weights_of
+from modelroute.rollout.clock import deadline_at, is_overdue, stopped
+from modelroute.rollout.consume import consume, went_live, went_off
+from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
+from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
+from modelroute.rollout.going_back import go_back
+from modelroute.rollout.harm import harm_in
+from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
+from modelroute.rollout.words import duration
+
+
+def under_way(seen: Observation, record: Record, now: float) -> Decision:
+    if (changed := _spec_changed(seen, record, now)) is not None:
+        return go_back(record, changed, now)
+    if _has_weights(seen, record):
+        record = went_live(record, now)
+    elif _was_changed(seen, record):
+        record = went_off(record, now)
+    record = consume(record, seen.look.readings, seen.terms.scrape_interval_s)
+    assessment = assess(record.attempt.design, record.progress.engine)
+    if (harm := harm_in(assessment, now)) is not None:
+        return go_back(record, harm, now)
+    if seen.gateway.rollback_of == record.attempt.name:
+        # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.
+        return go_back(record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now)
+    if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
+        message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
+        return go_back(record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
+    lacking = lacks(View(seen, record, assessment, now))
+    if not lacking:
+        return leave_step(record, now)
+    return _waiting(seen, record, lacking, now)
+
+
+def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: float) -> Decision:
+    first = lacking[0]
+    waits = [lack.wake_after_s for lack in lacking if lack.wake_after_s is not None]
+    # The deadline's clock runs for what the rollout itself lacks, not for a person who takes their time.
+    paused = any(lack.phase is Phase.PAUSED for lack in lacking)
+    record = stopped(record, now, still=paused or first.phase is Phase.AWAITING_APPROVAL)
+    onward = asking(record, min([*waits, record.attempt.window_s]))
+    return replace(
+        onward,
+        # Somebody else's hands on the route: writing it again would only go on with the quarrel.
+        order=None if seen.gateway.contended else onward.order,
+        phase=first.phase,
+        reason=first.reason,
+        message=f"{where(record)}. Waiting: {first.message}",
+        lacking=tuple(lack.message for lack in lacking),
+        stalled=first.stalled,
+        deadline_at=deadline_at(record, now),
+    )
+
+
+def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | None:
+    plan = seen.plan
+    if plan is None or plan.revision == record.attempt.revision:
+        return None
+    if same_traffic(plan.split, record.attempt.stable):
+        # Only takes traffic away from candidates: no problem of the spec stands in its way.
+        return Verdict(Reason.SPEC_CHANGED, "the spec went back to the split that the rollout started from", now)
+    if seen.problems:
+        return None
+    message = "the spec changed: this attempt goes back first, then a new one starts"
+    return Verdict(Reason.SPEC_CHANGED, message, now)
+
+
+def _has_weights(seen: Observation, record: Record) -> bool:
+    if seen.gateway.acceptance is not Acceptance.LIVE:
+        return False
+    asked = weights_of(record)
+    return all(seen.gateway.weights.get(arm.backend) == asked[arm.name] for arm in record.attempt.arms)
+
+
+def _was_changed(seen: Observation, record: Record) -> bool:
+    """Whether the route was seen to carry this step's weights, and carries others now."""
+    asked = weights_of(record)
+    return record.progress.live_at is not None and any(
+        seen.gateway.weights.get(arm.backend, 0) != asked[arm.name] for arm in record.attempt.arms
+    )
+
+
+def leave_step(record: Record, now: float) -> Decision:
+    record = stopped(record, now, still=False)
+    attempt, progress = record.attempt, record.progress
+    passed = Announcement(Reason.STEP_PASSED, f"{where(record)}: no harm shown, all conditions met")
+    if progress.step + 1 < len(attempt.steps):
+        further = replace(
+            progress,
+            step=progress.step + 1,
+            step_at=now,
+            live_at=None,
+            requests={},
+            step_counts={},
+            approved=False,
+            waived=False,
+            serial=progress.serial + 1,
+        )
+        onward = Record(attempt, further)
+        return replace(asking(onward, GATEWAY_POLL_S), announcements=(passed, step_started(onward)))
+    done = Record(attempt, replace(progress, stage=Stage.PROMOTED, finished_at=now, serial=progress.serial + 1))
+    said = Announcement(Reason.PROMOTED, f"attempt {attempt.number} is done: {in_words(weights_at(attempt.arms, 100))}")
+    return Decision(
+        Phase.STABLE,
+        Reason.PROMOTED,
+        f"{words_of(attempt.wanted)}, promoted by attempt {attempt.number}",
+        RouteOrder(split_of(attempt.arms, weights_at(attempt.arms, 100)), attempt.wanted),
+        record=done,
+        announcements=(passed, said),
+        wake_after_s=5.0,
+    )
+
+
+def asking(record: Record, wake_after_s: float) -> Decision:
+    """Ask the gateway for the weights of the record's step."""
+    return Decision(
+        Phase.PROGRESSING,
+        Reason.STEP_STARTED,
+        f"{where(record)}. Waiting: the gateway to accept the split",
+        RouteOrder(split_of(record.attempt.arms, weights_of(record)), record.attempt.stable),
+        record=record,
+        wake_after_s=wake_after_s,
+    )
+
+
+def step_started(record: Record) -> Announcement:
+    return Announcement(Reason.STEP_STARTED, where(record))
+
+
+def where(record: Record) -> str:
+    """'step 2/5, 25 % of the way: small 10 %, large 90 %'."""
+    attempt, step = record.attempt, record.progress.step
+    progress = attempt.steps[step].progress
+    return f"step {step + 1}/{len(attempt.steps)}, {progress} % of the way: {in_words(weights_of(record))}"

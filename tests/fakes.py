@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from modelroute.controller.ports import Ports
 from modelroute.controller.settings import AnalysisSettings, PrometheusSettings, Settings
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.decision import Announcement
@@ -114,6 +115,23 @@ class Kind:
 
         return self._world.write(Write(self._kind, "status", name, body), do)
 
+    async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json:
+        """The operations that the operator uses, `test`, `add` and `remove`, as RFC 6902 has them."""
+
+        def do() -> Json:
+            before = self._world.objects.get((self._kind, namespace, name))
+            if before is None:
+                raise Unavailable("404")
+            patched = copy.deepcopy(before)
+            for operation in operations:
+                _patched(patched, operation)
+            stored = self._world.store(self._kind, patched)
+            if patched["metadata"].get("deletionTimestamp") and not patched["metadata"].get("finalizers"):
+                self._world.objects.pop((self._kind, namespace, name), None)
+            return stored
+
+        return self._world.write(Write(self._kind, "patch", name, {"operations": list(operations)}), do)
+
     async def delete(self, namespace: str, name: str, *, uid: str) -> None:
         def do() -> Json:
             found = self._world.objects.get((self._kind, namespace, name))
@@ -129,6 +147,26 @@ class Kind:
         version = body["metadata"].get("resourceVersion")
         if version is not None and version != before.get("metadata", {}).get("resourceVersion"):
             raise Conflict("the object has been modified")
+
+
+def _patched(document: Json, operation: Json) -> None:
+    *parents, last = [int(part) if part.isdecimal() else part for part in operation["path"].split("/")[1:]]
+    where: Any = document
+    for part in parents:
+        where = where[part] if isinstance(where, list) else where.get(part, {})
+    match operation["op"]:
+        case "test":
+            found = where[last] if isinstance(where, list) else where.get(last)
+            if found != operation["value"]:
+                raise Invalid(f"422: testing path {operation['path']} failed")
+        case "add" if isinstance(where, list) and last == "-":
+            where.append(operation["value"])
+        case "add":
+            where[last] = operation["value"]
+        case "remove":
+            del where[last]
+        case other:
+            raise Invalid(f"422: {other}")
 
 
 def _check_schema(kind: str, status: Json) -> None:
@@ -216,6 +254,7 @@ class World:
                 model_routes=Kind(self, "modelroutes"),
                 model_rollouts=Kind(self, "modelrollouts"),
                 routes=Routes(Kind(self, "httproutes")),
+                adopted=AdoptedRoutes(Kind(self, "httproutes")),
                 backends=self.backends,
                 events=Events(self),
                 readers={"default": Prometheus(self)},
@@ -271,7 +310,24 @@ class World:
         """`kubectl apply` of a ModelRoute with two models."""
         body = manifest(large=large, small=small, small_service=small_service, **spec)
         before = self.objects.get(("modelroutes", NAMESPACE, NAME), {})
-        self.store("modelroutes", {**body, "status": before.get("status", {})})
+        kept = {
+            key: before["metadata"][key] for key in ("annotations", "finalizers") if key in before.get("metadata", {})
+        }
+        self.store(
+            "modelroutes", {**body, "metadata": {**body["metadata"], **kept}, "status": before.get("status", {})}
+        )
+
+    def act(self, request: str) -> None:
+        """`kubectl annotate --overwrite … modelroute.dev/action=request`; a bare verb gets the token that is due."""
+        body = self.get("modelroutes")
+        if "@" not in request:
+            request = f"{request}@{self.status.get('nextAction', '')}"
+        metadata = {**body["metadata"], "annotations": {"modelroute.dev/action": request}}
+        self.store("modelroutes", {**body, "metadata": metadata})
+
+    def said(self, reason: str) -> list[str]:
+        """The messages of the events with that reason."""
+        return [event.message for event in self.events if event.reason == reason]
 
     def delete(self) -> None:
         """The ModelRoute, and by its owner references all that it owns."""
@@ -308,8 +364,8 @@ class World:
 
 
 def manifest(*, large: int, small: int, small_service: str = "small-v1", **spec: Any) -> Json:
-    """A ModelRoute of two models, with two steps of seconds."""
-    return {
+    """A ModelRoute of two models, with two steps of seconds; a field of `spec` that is None is left away."""
+    body: Json = {
         "apiVersion": "modelroute.dev/v1alpha1",
         "kind": "ModelRoute",
         "metadata": {"name": NAME, "namespace": NAMESPACE},
@@ -329,6 +385,8 @@ def manifest(*, large: int, small: int, small_service: str = "small-v1", **spec:
             **spec,
         },
     }
+    body["spec"] = {field: value for field, value in body["spec"].items() if value is not None}
+    return body
 
 
 async def run_until(world: World, ticker: Ticker, holds: Callable[[Json], bool], *, within_s: float = 600.0) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from tests.e2e.own_route import own_route
 from tests.fakes import NAME, STEP, manifest
 from tests.recording_proxy import Right, kubeconfig_through, recording
 
@@ -39,18 +41,14 @@ def granted() -> set[Right]:
 def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
     stack: Stack, scene: Scene, tmp_path: Path
 ) -> None:
-    """One promotion and one rollback, seen from between the operator and the API server."""
+    """A promotion and a rollback, and a promotion on an adopted route, seen from between operator and API server."""
     scene.add_model("large-v1", seed=1)
     small = scene.add_model("small-v1", seed=2)
 
-    def apply(weight: int) -> None:
-        body = manifest(
-            large=100 - weight,
-            small=weight,
-            hostnames=[scene.host],
-            historyLimit=1,
-            rollout={"steps": [{**STEP, "progress": 100}]},
-        )
+    def apply(weight: int, **spec: Any) -> None:
+        steps = {"steps": [{**STEP, "progress": 100}]}
+        spec = {"hostnames": [scene.host], "historyLimit": 1, "rollout": steps, **spec}
+        body = manifest(large=100 - weight, small=weight, **spec)
         scene.apply({**body, "metadata": {"name": NAME}})
 
     def wait_for(phase: str, attempt: int | None) -> None:
@@ -65,13 +63,22 @@ def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
         scene.start_operator(kubeconfig=config)
         apply(0)
         wait_for("Stable", None)
-        scene.start_load(rate=50.0, duration_s=240.0, seed=3)
+        scene.start_load(rate=50.0, duration_s=300.0, seed=3)
         apply(40)
         wait_for("Stable", 1)
         small.control(fail_rate=0.5)
         apply(80)
         wait_for("RolledBack", 2)
         wait_until(lambda: len(scene.rollouts()) == 1, what="the oldest attempt is deleted")
+        small.control(fail_rate=0.0)
+        scene.stack.kubectl("delete", "modelroute", NAME, "-n", scene.namespace)
+        scene.apply(own_route(scene, adopted_by=NAME))
+        adopting = {"parentRefs": None, "hostnames": None, "routeRef": {"name": "own", "rule": "chat"}}
+        apply(0, **adopting)
+        wait_for("Stable", None)
+        apply(40, **adopting)
+        wait_for("Stable", 1)
+        wait_until(lambda: "finalizers" not in scene.get("modelroute", NAME)["metadata"], what="it may go")
         scene.tear_down()
 
     assert sorted(seen.used) == sorted(granted())

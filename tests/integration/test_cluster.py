@@ -398,7 +398,7 @@ async def test_nothing_of_a_modelroutes_status_is_pruned(objects: Objects, route
         terms=Terms(5.0, 5.0, 1.0),
     )
     objectives = tuple(parsed.spec.objectives)
-    seen = Seen(route, parsed, template(route), None, (), None, gaps_in(parsed.spec), objectives, observation)
+    seen = Seen(route, parsed, template(route), None, None, (), None, gaps_in(parsed.spec), objectives, observation)
     split = order(route, small=2_500)
     decision = Decision(Phase.HOLDING, Reason.NO_DATA, WORDS, split, lacking=(WORDS, WORDS), stalled=True)
     status = route_status_of(seen, decision, now=NOON).to_wire()

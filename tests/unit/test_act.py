@@ -55,7 +55,7 @@ async def test_a_refused_filter_is_told_and_the_route_keeps_the_one_that_it_had(
 @pytest.mark.parametrize(
     "spec",
     [
-        {"parentRefs": None, "routeRef": {"name": "theirs", "rule": "chat"}},
+        {"hostnames": ["elsewhere.example.com"], "metrics": {"source": "Custom"}},
         {"hostnames": ["elsewhere.example.com"], "metrics": {"source": "Istio"}},
     ],
 )

@@ -65,7 +65,8 @@ def seen(
         terms=TERMS,
     )
     template = template_of(route.spec, namespace=NAMESPACE, name=NAME, uid="uid-1")
-    return Seen(raw, route, template, None, (), None, gaps_in(route.spec), tuple(route.spec.objectives), observation)
+    objectives = tuple(route.spec.objectives)
+    return Seen(raw, route, template, None, None, (), None, gaps_in(route.spec), objectives, observation)
 
 
 def decision(phase: Phase, *, stalled: bool = False, reason: Reason = Reason.STABLE, message: str = "m") -> Decision:

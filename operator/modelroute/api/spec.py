@@ -124,11 +124,19 @@ _PRICED: Final = Cel(
 )
 
 
+_SAME_ENTRANCE: Final = Cel(
+    "has(self.routeRef) == has(oldSelf.routeRef)",
+    "parentRefs and routeRef cannot take each other's place, because the live route would be left behind: make a new "
+    "ModelRoute with the other one, then delete this one",
+)
+
+
 class ModelRouteSpec(Wire):
     """What a user asks for: models, their wanted shares, and what must hold on the way there."""
 
     model_config = rules(
         _ONE_ENTRANCE,
+        _SAME_ENTRANCE,
         *(_not_with_route_ref(field) for field in ("hostnames", "matches", "filters", "timeouts")),
         SOME_WEIGHT,
         UNIQUE_BACKENDS,

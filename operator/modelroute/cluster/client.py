@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -124,6 +124,12 @@ class Objects:
             content_type="application/apply-patch+yaml",
         )
 
+    async def json_patch(self, kind: Kind, namespace: str, name: str, operations: Sequence[Json]) -> Json:
+        """A JSON Patch (RFC 6902); one whose `test` fails is `Invalid` and changes nothing."""
+        return await self._call(
+            "PATCH", _path(kind, namespace, name), body=list(operations), content_type="application/json-patch+json"
+        )
+
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete the object with that UID; one that is gone already is no error."""
         try:
@@ -137,7 +143,7 @@ class Objects:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Json | None = None,
+        body: Json | Sequence[Json] | None = None,
         content_type: str = "application/json",
     ) -> Json:
         def send() -> Json:
@@ -145,14 +151,17 @@ class Objects:
 
         return await _in_pool(self._pool, send)
 
-    def _send(self, method: str, path: str, query: Mapping[str, str], body: Json | None, content_type: str) -> Json:
+    def _send(
+        self, method: str, path: str, query: Mapping[str, str], body: Json | Sequence[Json] | None, content_type: str
+    ) -> Json:
         call = f"{method} {path}"
         request = self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(query.items()),
             header_params={"Accept": "application/json", "Content-Type": content_type},
-            body=body if content_type == "application/json" else json.dumps(body),
+            # The client makes JSON of the types that it knows; a JSON Patch as text it would send as a strategic merge.
+            body=json.dumps(body) if content_type == "application/apply-patch+yaml" else body,
             auth_settings=["BearerToken"],
         )
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelroute.cluster.client import Json, Kind, Objects
@@ -28,6 +29,9 @@ class KindStore:
 
     async def replace_status(self, namespace: str, name: str, body: Json) -> Json:
         return await self.objects.replace_status(self.kind, namespace, name, body)
+
+    async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json:
+        return await self.objects.json_patch(self.kind, namespace, name, operations)
 
     async def delete(self, namespace: str, name: str, *, uid: str) -> None:
         await self.objects.delete(self.kind, namespace, name, uid=uid)

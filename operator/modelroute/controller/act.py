@@ -9,27 +9,47 @@ from modelroute.controller.ports import Ports
 from modelroute.errors import Invalid
 from modelroute.gateway.render import as_it_is
 from modelroute.rollout.attempt import Stage
-from modelroute.rollout.decision import Announcement, Decision, Phase
+from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.reasons import Reason
 
 
-async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
+async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> Decision:
     """Order the split at the gateway; the decision as it is to be told then.
+
+    A route that somebody else changed is restored with an event; after too many of those within ten minutes only
+    rollbacks still are.
+    """
+    if decision.order is None:
+        return decision
+    if seen.adoption is not None:
+        restored = seen.live is not None and ports.adopted.was_changed(seen.adoption, seen.live)
+        fenced = not decision.order.rollback_of
+        await ports.adopted.ensure(seen.adoption, decision.order, seen.live, fenced=fenced)
+    else:
+        restored = ports.routes.was_changed(seen.template, seen.live)
+        decision = await _own_route(ports, seen, decision, decision.order)
+    if not restored:
+        return decision
+    ports.contention.restored((seen.route.metadata.namespace, seen.route.metadata.name), now)
+    how = "was changed by somebody else and is restored" if seen.live is not None else "was deleted and is made anew"
+    said = Announcement(Reason.ROUTE_RESTORED, f"the HTTPRoute {how}", warning=True)
+    return replace(decision, announcements=(*decision.announcements, said))
+
+
+async def _own_route(ports: Ports, seen: Seen, decision: Decision, order: RouteOrder) -> Decision:
+    """The operator's own route.
 
     Where the API server refuses the route itself (a filter that Gateway API does not know), that is the user's to mend:
     told like any other problem of the spec, and the live route stays as it was; a rollback goes its way with the words
     that the route has.
     """
-    if decision.order is None:
-        return decision
-    restored = seen.live is not None and ports.routes.was_changed(seen.template, seen.live)
-    fenced = not decision.order.rollback_of
+    fenced = not order.rollback_of
     try:
-        await ports.routes.ensure(seen.template, decision.order, seen.live, fenced=fenced)
+        await ports.routes.ensure(seen.template, order, seen.live, fenced=fenced)
     except Invalid as error:
         if seen.live is not None and not _raises(decision):
             # The weights are ours: back they go whatever the rest of the spec says.
-            await ports.routes.ensure(as_it_is(seen.template, seen.live), decision.order, seen.live, fenced=fenced)
+            await ports.routes.ensure(as_it_is(seen.template, seen.live), order, seen.live, fenced=fenced)
         return replace(
             decision,
             phase=Phase.HOLDING if seen.live is not None else Phase.PENDING,
@@ -38,12 +58,7 @@ async def act(ports: Ports, seen: Seen, decision: Decision) -> Decision:
             stalled=True,
             wake_after_s=30.0,
         )
-    if not restored:
-        return decision
-    said = Announcement(
-        Reason.ROUTE_RESTORED, "the HTTPRoute was changed by somebody else and is restored", warning=True
-    )
-    return replace(decision, announcements=(*decision.announcements, said))
+    return decision
 
 
 def _raises(decision: Decision) -> bool:

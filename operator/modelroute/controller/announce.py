@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
@@ -15,6 +16,7 @@ from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import backend_text, ref_of
 from modelroute.errors import ModelRouteError
+from modelroute.gateway.observe import as_split
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.reasons import Reason
@@ -109,8 +111,8 @@ def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tupl
         split = decision.order.split
     else:
         models = {share.backend: share.model for share in stable_split(seen.observation) or ()}
-        weights = seen.observation.gateway.weights
-        split = tuple(Share(models.get(backend, backend.name), backend, weight) for backend, weight in weights.items())
+        carried = as_split(seen.observation.gateway.weights) or ()
+        split = tuple(replace(share, model=models.get(share.backend, share.model)) for share in carried)
     if under_way is None:
         plan = seen.observation.plan
         wanted = {share.model: share.backend for share in plan.split} if plan is not None else {}

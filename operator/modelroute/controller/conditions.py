@@ -6,6 +6,7 @@ from modelroute.api.conditions import Assessment
 from modelroute.api.status import ConditionStatus, ConditionType
 from modelroute.controller.observe import Seen
 from modelroute.rollout.decision import Decision, Phase
+from modelroute.rollout.gates import CONTENDED
 from modelroute.rollout.observation import Acceptance
 from modelroute.rollout.reasons import Reason
 
@@ -34,6 +35,8 @@ def _accepted(seen: Seen, decision: Decision) -> Assessment:
 
 def _programmed(seen: Seen) -> Assessment:
     gateway = seen.observation.gateway
+    if gateway.contended:
+        return Assessment(ConditionType.PROGRAMMED, FALSE, Reason.ROUTE_CONTENDED.value, CONTENDED)
     match gateway.acceptance:
         case Acceptance.LIVE:
             message = "every parent reports the route accepted and its references resolved"

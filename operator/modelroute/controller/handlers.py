@@ -11,6 +11,7 @@ import kopf
 
 from modelroute.api.resources import GROUP, VERSION, ModelRoute
 from modelroute.controller.loop import Loop
+from modelroute.gateway.adopted import ANNOTATION_ADOPT
 from modelroute.gateway.render import LABEL_ROUTE
 
 START_SPREAD_S = 2.0
@@ -68,9 +69,10 @@ def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
     async def http_route(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         metadata = body["metadata"]
-        # Ours by its label, or one of somebody else's that stands, or stood, in the way of ours.
-        route = (metadata.get("labels") or {}).get(LABEL_ROUTE) or metadata["name"]
-        told = [metadata.get("uid"), body.get("spec"), (body.get("status") or {}).get("parents")]
+        # One that its owner lets us write, ours by its label, or one that stands, or stood, in the way of ours.
+        adopter = (metadata.get("annotations") or {}).get(ANNOTATION_ADOPT)
+        route = adopter or (metadata.get("labels") or {}).get(LABEL_ROUTE) or metadata["name"]
+        told = [metadata.get("uid"), adopter, body.get("spec"), (body.get("status") or {}).get("parents")]
         if seen("HTTPRoute", event, told) and (metadata["namespace"], route) in loop.keys:
             loop.wake(metadata["namespace"], route)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Objective
 from modelroute.api.parse import parse
@@ -12,8 +12,20 @@ from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import attempt_of, progress_of
-from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of, template_of
+from modelroute.controller.spec import (
+    Gap,
+    adoption_of,
+    backend_of,
+    gaps_in,
+    plan_of,
+    problems_of,
+    query_of,
+    template_of,
+)
 from modelroute.errors import Invalid, Unavailable
+from modelroute.gateway.adopted import Adopted, Adoption
+from modelroute.gateway.adopted import observe as observe_adopted
+from modelroute.gateway.adopted import template_of as template_of_adopted
 from modelroute.gateway.observe import observe as observe_gateway
 from modelroute.gateway.render import LABEL_ROUTE, Template, as_it_is
 from modelroute.metrics.ledger import window_end_for
@@ -44,6 +56,7 @@ class Seen:
     raw: Json
     route: ModelRoute
     template: Template
+    adoption: Adoption | None
     live: Json | None
     rollouts: tuple[Json, ...]
     rollout: Json | None
@@ -63,10 +76,13 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         return None
     route = parse(ModelRoute, raw)
     spec, uid = route.spec, route.metadata.uid
-    template = template_of(spec, namespace=namespace, name=name, uid=uid)
+    template, adoption = (
+        template_of(spec, namespace=namespace, name=name, uid=uid),
+        adoption_of(spec, namespace=namespace, name=name),
+    )
     listed, live = await asyncio.gather(
         ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"),
-        ports.routes.read(namespace, name),
+        ports.routes.read(namespace, name) if adoption is None else ports.adopted.read(adoption),
     )
     rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
     begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
@@ -74,13 +90,20 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     left = [each for each in listed if not _owned_by(each, uid)]
     gaps, (plan, unplannable) = gaps_in(spec), _plan_of(spec, namespace)
     problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
-    if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
-        # A spec that cannot be carried out changes nothing about the live route.
-        template = as_it_is(template, live)
     attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
     latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
     record, unreadable = _record_of(latest, namespace) if latest is not None else (None, ())
-    gateway = observe_gateway(live, template)
+    noted = _noted(route, namespace)
+    if adoption is None:
+        if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
+            # A spec that cannot be carried out changes nothing about the live route.
+            template = as_it_is(template, live)
+        gateway = observe_gateway(live, template)
+    else:
+        found = _adopted(live, adoption, plan, record, noted)
+        template, gateway, problems = template_of_adopted(adoption, live), found.gateway, found.problems + problems
+        noted = noted or found.carried
+    gateway = replace(gateway, contended=ports.contention.is_contended((namespace, name), now))
     frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
     under_way = record is not None and record.progress.stage.under_way
     terms, server = _terms(
@@ -97,7 +120,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         problems=unreadable + problems,
         record=record,
         attempts=attempts,
-        noted=_noted(route, namespace),
+        noted=noted,
         refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
         request=_request(route, record),
         noted_token=route.status.next_action or "",
@@ -110,6 +133,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         raw,
         route,
         template,
+        adoption,
         live,
         rollouts,
         latest,
@@ -117,6 +141,20 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         tuple(frozen.objectives if frozen is not None else spec.objectives),
         observation,
     )
+
+
+def _adopted(
+    live: Json | None, adoption: Adoption, plan: Plan | None, record: Record | None, noted: Split | None
+) -> Adopted:
+    """The user's own rule. It must list every backend that has or gets traffic, and may list what had some."""
+    wanted = {share.backend: share.model for share in (plan.split if plan is not None else ())}
+    needed = {share.backend: share.model for share in (plan.split if plan is not None else ()) if share.weight}
+    known = [*wanted, *(share.backend for share in noted or ())]
+    if record is not None:
+        known += [arm.backend for arm in record.attempt.arms]
+        if record.progress.stage.under_way:
+            needed |= {arm.backend: arm.name for arm in record.attempt.arms if arm.stable or arm.wanted}
+    return observe_adopted(live, adoption, needed=needed, known=known)
 
 
 def action_of(route: ModelRoute) -> str:
@@ -241,7 +279,7 @@ def _query(
     return RouteQuery(
         namespace=template.namespace,
         route=template.name,
-        rule=0,
+        rule=gateway.rule,
         arms=tuple(_arm_query(arm, backend, gateway) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,

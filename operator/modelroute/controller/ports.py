@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from modelroute.cluster.client import Json
 from modelroute.controller.settings import Settings
+from modelroute.gateway.adopted_routes import AdoptedRoutes
+from modelroute.gateway.contention import Contention
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.decision import Announcement
@@ -26,6 +28,8 @@ class Stored(Protocol):
     async def create(self, namespace: str, body: Json) -> Json: ...
 
     async def replace_status(self, namespace: str, name: str, body: Json) -> Json: ...
+
+    async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json: ...
 
     async def delete(self, namespace: str, name: str, *, uid: str) -> None: ...
 
@@ -51,7 +55,9 @@ class Ports:
     model_routes: Stored
     model_rollouts: Stored
     routes: Routes
+    adopted: AdoptedRoutes
     backends: BackendChecks
     events: Announcer
     readers: Mapping[str, Reader]
     settings: Settings
+    contention: Contention = field(default_factory=Contention)

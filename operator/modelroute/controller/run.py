@@ -26,6 +26,7 @@ from modelroute.controller.loop import Loop
 from modelroute.controller.ports import Ports
 from modelroute.controller.settings import Settings
 from modelroute.controller.tick import Ticker
+from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.prometheus import PrometheusServer
 from modelroute.metrics.sampler import Sampler
@@ -93,6 +94,7 @@ def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor) ->
         model_routes=KindStore(objects, MODEL_ROUTES),
         model_rollouts=KindStore(objects, MODEL_ROLLOUTS),
         routes=Routes(KindStore(objects, HTTP_ROUTES)),
+        adopted=AdoptedRoutes(KindStore(objects, HTTP_ROUTES)),
         backends=Backends(objects),
         events=Events(objects),
         readers=readers,

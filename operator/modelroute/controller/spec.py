@@ -14,6 +14,7 @@ from modelroute.api.status import FieldNotInForce
 from modelroute.api.steps import Guard, MetricsSource
 from modelroute.api.steps import OnDeadline as ApiOnDeadline
 from modelroute.api.steps import Step as ApiStep
+from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import Template
 from modelroute.metrics import reading
 from modelroute.rollout.attempt import Deadline, GuardTerms, OnDeadline, OnGuardBreach, Requirement, Step
@@ -113,6 +114,13 @@ def template_of(spec: ModelRouteSpec, *, namespace: str, name: str, uid: str) ->
     )
 
 
+def adoption_of(spec: ModelRouteSpec, *, namespace: str, name: str) -> Adoption | None:
+    """The rule of the user's own route, where the spec names one."""
+    if spec.route_ref is None:
+        return None
+    return Adoption(namespace=namespace, route=spec.route_ref.name, rule=spec.route_ref.rule, by=name)
+
+
 def _counted(objective: Objective) -> tuple[str, ...]:
     """What an objective counts, for the revision: all that changes which requests are bad, however it is written.
 
@@ -142,8 +150,6 @@ class Gap:
 def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
     """Every field of `spec` that this version takes and does not act on; nothing is ignored without a name here."""
     gaps: list[Gap] = []
-    if spec.route_ref is not None:
-        gaps.append(Gap("spec.routeRef", "adopting a rule of your own route is not in force yet: use parentRefs", True))
     if spec.metrics.source is not MetricsSource.TRAEFIK:
         gaps.append(Gap("spec.metrics.source", "only Traefik is in force yet", True))
     for index, objective in enumerate(spec.objectives):

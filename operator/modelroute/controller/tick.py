@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from modelroute.controller.act import act
 from modelroute.controller.announce import announce, tell
+from modelroute.controller.finalizer import hold, release
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
@@ -49,12 +50,14 @@ class Ticker:
     async def _tick(self, namespace: str, name: str, *, insist: bool) -> float | None:
         seen = await observe(self.ports, namespace, name, now=self.clock())
         if seen is None:
-            self.ports.routes.forget(namespace, name)
+            await release(self.ports, namespace, name)
+            self._forget(namespace, name)
             return None
         decision = decide(seen.observation, self.clock())
         await self._write_down(seen, decision, insist=insist)
         try:
-            decision = await act(self.ports, seen, decision)
+            seen = await hold(self.ports, seen, decision)
+            decision = await act(self.ports, seen, decision, now=self.clock())
         except Unavailable as error:
             await self._tell_of(seen, decision, error)
             raise
@@ -94,8 +97,13 @@ class Ticker:
                 raise _Overtaken(str(error)) from error
             # Nothing stands in a rollback's way: it is noted on the route itself until it can be written down.
             log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
-            await act(self.ports, seen, decision)
+            await act(self.ports, seen, decision, now=self.clock())
             raise
+
+    def _forget(self, namespace: str, name: str) -> None:
+        self.ports.routes.forget(namespace, name)
+        self.ports.adopted.forget(namespace, name)
+        self.ports.contention.forget((namespace, name))
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:
         if decision.wake_after_s <= 0:

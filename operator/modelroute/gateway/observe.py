@@ -30,14 +30,14 @@ def observe(live: Json | None, template: Template) -> Gateway:
             " ModelRoute: rename the ModelRoute, or delete that HTTPRoute"
         )
         return Gateway(Acceptance.FOREIGN, message)
-    acceptance, message = _acceptance(live, template)
+    acceptance, message = acceptance_of(live, template)
     annotations = live["metadata"].get("annotations") or {}
     weights = _weights(live, template.namespace)
     return Gateway(
         acceptance=acceptance,
         message=message,
         weights=weights,
-        stable=split_from_text(annotations.get(ANNOTATION_STABLE, "")) or _as_split(weights),
+        stable=split_from_text(annotations.get(ANNOTATION_STABLE, "")) or as_split(weights),
         rollback_of=annotations.get(ANNOTATION_ROLLBACK_OF, ""),
     )
 
@@ -54,7 +54,7 @@ def _weights(live: Json, namespace: str) -> dict[Backend, int]:
     return {backend_of(ref, namespace): int(ref.get("weight", 1)) for ref in refs}
 
 
-def _as_split(weights: Mapping[Backend, int]) -> Split | None:
+def as_split(weights: Mapping[Backend, int]) -> Split | None:
     """What the route itself carries, where the note on it is lost: traffic never jumps because a note was empty."""
     if not any(weights.values()):
         return None
@@ -64,7 +64,7 @@ def _as_split(weights: Mapping[Backend, int]) -> Split | None:
     return tuple(split)
 
 
-def _acceptance(live: Json, template: Template) -> tuple[Acceptance, str]:
+def acceptance_of(live: Json, template: Template) -> tuple[Acceptance, str]:
     """LIVE when every expected parent reports Accepted and ResolvedRefs for this generation."""
     generation = live["metadata"].get("generation", 0)
     reported = (live.get("status") or {}).get("parents") or []

@@ -55,10 +55,10 @@ class Routes:
         self._written[key] = wanted, after
         return after
 
-    def was_changed(self, template: Template, live: Json) -> bool:
-        """Whether somebody else changed the spec since our last write; False where there was none yet."""
+    def was_changed(self, template: Template, live: Json | None) -> bool:
+        """Whether somebody else changed the spec, or deleted it, since our last write; False where there was none."""
         remembered = self._written.get((template.namespace, template.name))
-        return remembered is not None and remembered[1]["spec"] != live["spec"]
+        return remembered is not None and (live is None or remembered[1]["spec"] != live["spec"])
 
     def forget(self, namespace: str, name: str) -> None:
         self._written.pop((namespace, name), None)

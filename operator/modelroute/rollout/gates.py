@@ -215,9 +215,8 @@ def has_lasted(view: View) -> Lack | None:
 
 
 def has_seen_enough(view: View) -> Lack | None:
-    progress, asked = view.record.progress, view.step.min_requests
-    if view.waived:
-        return None
+    """`minRequests`; also where a person waived them, a step is left on some evidence of its own and never on none."""
+    progress, asked = view.record.progress, 1 if view.waived else max(view.step.min_requests, 1)
     lacking = []
     for arm in view.record.attempt.candidates:
         seen = progress.requests.get(arm.name, 0.0)

@@ -1,0 +1,298 @@
+"""A rule of the user's own route: only its weights are ever written, and they are put back. Whole ticks, fakes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+
+from modelroute.cluster.client import Json
+from modelroute.controller.finalizer import FINALIZER
+from modelroute.controller.tick import Ticker
+from modelroute.errors import Unavailable
+
+OWN = "shop"
+ADOPTING: dict[str, Any] = {"routeRef": {"name": OWN, "rule": "chat"}, "parentRefs": None}
+
+
+def ref(name: str, weight: int | None, **more: Any) -> Json:
+    weighted = {} if weight is None else {"weight": weight}
+    return {"group": "", "kind": "Service", "name": name, "port": 8000, **weighted, **more}
+
+
+def own_route(*, large: int | None = 100, small: int | None = 0, **metadata: Any) -> Json:
+    """A route as people keep it in Git: rules of others around the named one, filters, and an annotation."""
+    foreign = {"name": "images", "matches": [{"path": {"value": "/img"}}], "backendRefs": [ref("cdn", 1)]}
+    header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x", "value": "y"}]}}
+    chat = {
+        "name": "chat",
+        "matches": [{"path": {"value": "/v1"}}],
+        "filters": [header],
+        "backendRefs": [ref("large-v1", large), ref("small-v1", small, filters=[header])],
+        "timeouts": {"request": "30s"},
+    }
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {
+            "name": OWN,
+            "namespace": NAMESPACE,
+            "annotations": {"modelroute.dev/adopt": NAME, "team": "chat"},
+            **metadata,
+        },
+        "spec": {"parentRefs": [{"name": "inference"}], "hostnames": ["a.example"], "rules": [foreign, chat]},
+    }
+
+
+def weights(world: World) -> dict[str, int]:
+    rules = world.get("httproutes", OWN)["spec"]["rules"]
+    chat = next(rule for rule in rules if rule["name"] == "chat")
+    return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
+
+
+class Adopting(World):
+    """A world whose traffic follows the adopted rule."""
+
+    def weights(self) -> dict[str, int]:
+        return weights(self) if self.get("httproutes", OWN) else {}
+
+
+def apply(world: World, large: int, small: int, **spec: Any) -> None:
+    world.apply(large=large, small=small, **{**ADOPTING, **spec})
+
+
+async def adopted(**spec: Any) -> tuple[World, Ticker]:
+    """At rest on a rule that gives all traffic to the large model."""
+    world = Adopting()
+    world.store("httproutes", own_route())
+    apply(world, 100, 0, **spec)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    return world, ticker
+
+
+async def under_way() -> tuple[World, Ticker]:
+    world, ticker = await adopted()
+    apply(world, 60, 40)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    return world, ticker
+
+
+def without_weights(route: Json) -> Json:
+    bare = copy.deepcopy({"spec": route["spec"], "annotations": route["metadata"]["annotations"]})
+    for each in bare["spec"]["rules"][1]["backendRefs"]:
+        each.pop("weight", None)
+    return bare
+
+
+async def test_a_rollout_on_an_adopted_rule_changes_no_byte_but_its_weights() -> None:
+    world, ticker = await adopted()
+    before = without_weights(world.get("httproutes", OWN))
+    apply(world, 60, 40)
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert weights(world) == {"large-v1": 6000, "small-v1": 4000}
+    assert without_weights(world.get("httproutes", OWN)) == before
+    assert [str(each) for each in world.journal if each.kind == "httproutes" and each.verb != "patch"] == []
+
+
+async def test_the_split_that_the_rule_carries_is_where_the_rollout_starts() -> None:
+    world = Adopting()
+    world.store("httproutes", own_route(large=3, small=1))
+    apply(world, 0, 100, objectives=[{"name": "errors", "metric": "ErrorRate", "max": "5%"}])
+    await run_until(world, world.ticker(), lambda status: status.get("step") == "1/2")
+
+    assert weights(world) == {"large-v1": 3750, "small-v1": 6250}
+
+
+async def test_harm_takes_an_adopted_rule_back() -> None:
+    world, ticker = await under_way()
+    world.bad_share["small-v1"] = 0.5
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+
+
+def renamed(route: Json) -> None:
+    route["spec"]["rules"][1]["name"] = "other"
+
+
+def not_let(route: Json) -> None:
+    del route["metadata"]["annotations"]["modelroute.dev/adopt"]
+
+
+def without_the_small_one(route: Json) -> None:
+    route["spec"]["rules"][1]["backendRefs"].pop()
+
+
+def with_a_stranger(route: Json) -> None:
+    route["spec"]["rules"][1]["backendRefs"].append(ref("stranger", 5))
+
+
+def listed_twice(route: Json) -> None:
+    route["spec"]["rules"][1]["backendRefs"].append(ref("small-v1", 0))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (renamed, "spec.routeRef.rule: HTTPRoute shop has no rule named chat"),
+        (not_let, "does not have the annotation modelroute.dev/adopt: support"),
+        (without_the_small_one, "does not list the backend of small, Service chat/small-v1:8000"),
+        (with_a_stranger, "sends traffic to Service chat/stranger:8000, which is no model's backend"),
+        (listed_twice, "lists a backend twice"),
+    ],
+)
+async def test_a_rule_that_cannot_be_adopted_is_told_and_not_written(change: Any, says: str) -> None:
+    route = own_route()
+    change(route)
+    world = Adopting()
+    world.store("httproutes", route)
+    apply(world, 60, 40)
+    ticker = world.ticker()
+    for _ in range(5):
+        world.now += await ticker.tick(NAMESPACE, NAME) or 0
+
+    assert says in world.status["message"]
+    assert [each for each in world.journal if each.kind == "httproutes"] == []
+    assert not world.status["stable"]
+
+
+async def test_a_route_that_is_not_there_is_waited_for() -> None:
+    world = Adopting()
+    apply(world, 60, 40)
+    ticker = world.ticker()
+    await ticker.tick(NAMESPACE, NAME)
+    assert "HTTPRoute shop does not exist" in world.status["message"]
+
+    world.store("httproutes", own_route())
+    await run_until(world, ticker, in_phase("Stable"))
+    assert weights(world) == {"large-v1": 6000, "small-v1": 4000}
+
+
+async def test_rules_and_backends_that_change_places_in_the_middle_of_a_rollout_keep_their_weights() -> None:
+    world, ticker = await under_way()
+    route = world.get("httproutes", OWN)
+    route["spec"]["rules"].reverse()
+    route["spec"]["rules"][0]["backendRefs"].reverse()
+    world.store("httproutes", route)
+    await ticker.tick(NAMESPACE, NAME)
+
+    rules = world.get("httproutes", OWN)["spec"]["rules"]
+    assert [rule["name"] for rule in rules] == ["chat", "images"]
+    assert [each["name"] for each in rules[0]["backendRefs"]] == ["small-v1", "large-v1"]
+    assert [each.get("weight") for each in rules[1]["backendRefs"]] == [1]
+
+
+async def test_weights_that_somebody_else_sets_are_restored_with_an_event() -> None:
+    world, ticker = await under_way()
+    expected = weights(world)
+    world.store("httproutes", own_route(large=50, small=50))
+    await run_until(world, ticker, lambda _: weights(world) == expected, within_s=60)
+
+    assert len(world.said("RouteRestored")) == 1
+
+
+async def fought_over() -> tuple[World, Ticker, int]:
+    """Somebody sets the weights back before each tick, for five minutes; the writes that came of it."""
+    world, ticker = await under_way()
+    world.journal.clear()
+    end = world.now + 300
+    while world.now < end:
+        world.store("httproutes", own_route(large=50, small=50))
+        world.now += min(await ticker.tick(NAMESPACE, NAME) or 0, 10)
+    return world, ticker, sum(each.kind == "httproutes" for each in world.journal)
+
+
+async def test_a_route_that_is_fought_over_is_left_alone_after_a_few_times_and_says_so() -> None:
+    world, _, writes = await fought_over()
+
+    assert writes <= 5
+    conditions = {each["type"]: each for each in world.status["conditions"]}
+    assert (conditions["Programmed"]["status"], conditions["Programmed"]["reason"]) == ("False", "RouteContended")
+    assert world.status["phase"] == "Holding"
+
+
+async def test_a_rollback_does_not_heed_the_limit_of_a_fight() -> None:
+    world, ticker, _ = await fought_over()
+    world.act("abort")
+    await ticker.tick(NAMESPACE, NAME)
+
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+
+
+async def test_a_fight_that_ends_is_forgotten() -> None:
+    world, ticker, _ = await fought_over()
+    world.now += 700
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert weights(world) == {"large-v1": 6000, "small-v1": 4000}
+
+
+# Deletion.
+
+
+def deleted(world: World) -> None:
+    """`kubectl delete`: gone at once, or when the finalizer is."""
+    route = world.get("modelroutes")
+    if FINALIZER in (route["metadata"].get("finalizers") or []):
+        route["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
+        world.store("modelroutes", route)
+    else:
+        world.objects.pop(("modelroutes", NAMESPACE, NAME))
+
+
+async def test_a_finalizer_stands_only_while_there_is_something_to_put_back() -> None:
+    world, ticker = await adopted()
+    assert not world.get("modelroutes")["metadata"].get("finalizers")
+    apply(world, 60, 40)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    assert world.get("modelroutes")["metadata"]["finalizers"] == [FINALIZER]
+    await run_until(world, ticker, in_phase("Stable"))
+    await ticker.tick(NAMESPACE, NAME)
+    assert not world.get("modelroutes")["metadata"].get("finalizers")
+
+
+async def test_deleting_in_the_middle_puts_the_adopted_rule_back_and_the_object_goes() -> None:
+    world, ticker = await under_way()
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert world.get("modelroutes") == {}
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+
+
+async def test_deleting_while_the_route_cannot_be_written_waits_for_it() -> None:
+    world, ticker = await under_way()
+    deleted(world)
+    world.faults.before = lambda write: Unavailable("down") if write.kind == "httproutes" else None
+    with pytest.raises(Unavailable):
+        await ticker.tick(NAMESPACE, NAME)
+    assert world.get("modelroutes")
+
+    world.faults.before = lambda _write: None
+    assert await ticker.tick(NAMESPACE, NAME) is None
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+
+
+async def test_deleting_both_the_route_and_the_model_route_leaves_nothing_stuck() -> None:
+    world, ticker = await under_way()
+    deleted(world)
+    world.objects.pop(("httproutes", NAMESPACE, OWN))
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert world.get("modelroutes") == {}
+
+
+async def test_a_route_that_its_owner_took_back_is_left_as_it_is_when_the_model_route_goes() -> None:
+    world, ticker = await under_way()
+    route = own_route(large=9, small=1)
+    not_let(route)
+    world.store("httproutes", route)
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert weights(world) == {"large-v1": 9, "small-v1": 1}
+    assert world.get("modelroutes") == {}

@@ -1,0 +1,135 @@
+"""The guard: what has a `max` goes on being watched after the promotion. Whole ticks, fakes, a fake clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+
+from modelroute.controller.tick import Ticker
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Backend
+
+BOUNDED = [
+    {"name": "errors", "metric": "ErrorRate", "max": "1%"},
+    {"name": "relative", "metric": "ErrorRate", "maxIncrease": "5pp"},
+]
+RETURNING = {"bake": "30m", "onBreach": "RollBack"}
+
+
+async def promoted(**spec: Any) -> tuple[World, Ticker]:
+    """The small model has all of the traffic, since a moment."""
+    world = World()
+    spec = {"objectives": BOUNDED, "guard": RETURNING, **spec}
+    world.apply(large=100, small=0, **spec)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=0, small=100, **spec)
+    await run_until(world, ticker, lambda status: "promoted" in status.get("message", ""))
+    return world, ticker
+
+
+async def run(world: World, ticker: Ticker, seconds: float) -> None:
+    end = world.now + seconds
+    while world.now < end:
+        delay = await ticker.tick(NAMESPACE, NAME)
+        assert delay is not None
+        world.now += min(delay, max(end - world.now, 0.05))
+
+
+async def test_a_healthy_promotion_stays_and_the_status_says_what_is_watched_and_what_cannot_be() -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 600)
+
+    assert world.status["phase"] == "Stable"
+    assert "watches errors; cannot watch relative, which has no max" in world.status["guard"]
+    assert "a breach takes the promotion back, for another" in world.status["guard"]
+
+
+async def test_harm_within_the_bake_takes_the_promotion_back_and_says_why() -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 300)
+    world.bad_share["small-v1"] = 0.1
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+    assert world.weights()["large-v1"] == 10_000
+    assert "small breaks the bound of errors, at most 1.00%" in world.status["message"]
+
+
+async def test_harm_after_the_bake_is_reported_once_an_alarm_and_the_split_stays() -> None:
+    world, ticker = await promoted(guard={**RETURNING, "bake": "1m"})
+    await run(world, ticker, 300)
+    world.bad_share["small-v1"] = 0.1
+    await run(world, ticker, 240)
+
+    assert world.weights()["small-v1"] == 10_000
+    assert world.status["phase"] == "Stable"
+    told = world.said("GuardBreached")
+    assert told
+    assert "the split stays as it is" in told[0]
+    assert len(told) <= 5
+
+
+async def test_on_breach_report_never_takes_anything_back() -> None:
+    world, ticker = await promoted(guard={"bake": "30m"})
+    world.bad_share["small-v1"] = 0.5
+    await run(world, ticker, 300)
+
+    assert world.weights()["small-v1"] == 10_000
+    assert world.said("GuardBreached")
+
+
+async def test_a_way_back_that_is_closed_is_not_taken_and_said_so() -> None:
+    world, ticker = await promoted()
+
+    def gone(backend: Backend, field: str) -> Problem | None:
+        return Problem(Reason.NO_READY_ENDPOINTS, f"{field} has no endpoints") if backend.name == "large-v1" else None
+
+    world.backends.answer = gone
+    world.bad_share["small-v1"] = 0.5
+    await run(world, ticker, 300)
+
+    assert world.weights()["small-v1"] == 10_000
+    assert "the way back is closed: the way back to large has no endpoints" in world.status["guard"]
+
+
+async def test_what_the_guard_has_seen_outlives_the_operator() -> None:
+    world, ticker = await promoted(objectives=[{"name": "errors", "metric": "ErrorRate", "max": "5%"}])
+    await run(world, ticker, 200)
+    state = world.rollouts()[-1]["status"]["guardState"]
+    restarted = world.ticker()
+    await restarted.tick(NAMESPACE, NAME)
+
+    assert state
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, restarted, in_phase("RolledBack"))
+
+
+@pytest.mark.parametrize("seconds", [900.0, 3600.0])
+async def test_a_guard_that_could_not_look_for_a_while_looks_on(seconds: float) -> None:
+    world, ticker = await promoted(guard={"bake": "3h", "onBreach": "RollBack"})
+    await run(world, ticker, 60)
+    world.now += seconds
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+
+async def test_without_a_bound_nothing_is_watched_and_it_is_said() -> None:
+    world, ticker = await promoted(objectives=[BOUNDED[1]])
+    await run(world, ticker, 60)
+
+    assert world.status["guard"] == "watches nothing: no objective has a max"
+
+
+async def test_a_promotion_that_was_taken_back_is_not_tried_again_by_itself() -> None:
+    world, ticker = await promoted()
+    world.bad_share["small-v1"] = 0.1
+    await run_until(world, ticker, in_phase("RolledBack"))
+    world.bad_share.clear()
+    await run(world, ticker, 600)
+
+    assert world.status["phase"] == "RolledBack"
+    world.act("retry")
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))

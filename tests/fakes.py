@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from modelroute.analysis.design import Outcomes
 from modelroute.api.rollout_status import ModelRolloutStatus
@@ -198,10 +198,20 @@ class Events:
         self._world.write(Write("events", "create", said.reason.value, {"message": said.message}), do)
 
 
-class Prometheus:
-    """Counts for every window: each arm that the route gives traffic gets its share of `World.requests`."""
+class Counting(Protocol):
+    """What counts are made of: requests a window, which part of an arm's is bad, and the weights on the route."""
 
-    def __init__(self, world: World) -> None:
+    requests: float
+    bad_share: dict[str, float]
+    prometheus_problem: Exception | None
+
+    def weights(self) -> dict[str, int]: ...
+
+
+class Prometheus:
+    """Counts for every window: each arm that the route gives traffic gets its share of the requests."""
+
+    def __init__(self, world: Counting) -> None:
         self._world = world
 
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:

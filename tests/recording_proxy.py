@@ -1,4 +1,4 @@
-"""A proxy on loopback in front of an API server that notes who asks for what, as RBAC would name it."""
+"""A proxy on loopback in front of an API server: it notes what is asked, as RBAC would name it, and injects faults."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import ssl
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,13 +26,52 @@ class Right:
     verb: str
 
 
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Answer this instead of asking the API server."""
+
+    status: int
+    message: str = "injected"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """Take the request and say nothing, for at most that long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoseAnswer:
+    """Let the API server do it, and cut the connection instead of answering."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Answer what the same path was answered first: a stale read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Answer a watch as the API server does where it has forgotten that resourceVersion: with an event."""
+
+
+Fault = Refuse | Hang | LoseAnswer | Replay | Gone
+Choose = Callable[[Right], Fault | None]
+
+
 @dataclass(slots=True)
 class Recording:
-    """What was asked for, and what of it was refused for want of rights."""
+    """What was asked for, and what of it was refused for want of rights. `choose` names the fault of a request."""
 
     url: str = ""
     used: set[Right] = field(default_factory=set)
+    asked: list[Right] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    choose: Choose = lambda _right: None
+    first: dict[str, bytes] = field(default_factory=dict)
+    ended: threading.Event = field(default_factory=threading.Event)
 
 
 def right_for(method: str, target: str) -> Right | None:
@@ -56,9 +95,14 @@ def right_for(method: str, target: str) -> Right | None:
     return Right(group, f"{resource}/{subresource}" if subresource else resource, verb)
 
 
+def _status(fault: Refuse) -> bytes:
+    said = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": fault.message, "code": fault.status}
+    return json.dumps(said).encode()
+
+
 @contextlib.contextmanager
 def recording(server: str, ca: Path) -> Iterator[Recording]:
-    """Forwards everything to the API server at `server`, streams included, until the context ends."""
+    """Forwards to the API server at `server`, streams included, what `Recording.choose` lets through, until the end."""
     upstream = urllib.parse.urlsplit(server)
     context = ssl.create_default_context(cafile=str(ca))
     made = Recording()
@@ -67,9 +111,28 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
     class Handler(BaseHTTPRequestHandler):
         def _forward(self) -> None:
             right = right_for(self.command, self.path)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            fault = None
             if right is not None:
                 made.used.add(right)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                made.asked.append(right)
+                fault = made.choose(right)
+            match fault:
+                case Refuse():
+                    return self._answer(fault.status, _status(fault), fault.headers)
+                case Gone():
+                    told = {"type": "ERROR", "object": json.loads(_status(Refuse(410, "too old resource version")))}
+                    return self._answer(200, json.dumps(told).encode() + b"\n")
+                case Hang():
+                    made.ended.wait(fault.seconds)
+                    self.close_connection = True
+                    return None
+                case Replay() if self.path in made.first:
+                    return self._answer(200, made.first[self.path])
+                case _:
+                    return self._ask(body, loses=isinstance(fault, LoseAnswer))
+
+        def _ask(self, body: bytes, *, loses: bool) -> None:
             headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP_BY_HOP}
             connection = http.client.HTTPSConnection(
                 str(upstream.hostname), upstream.port, context=context, timeout=400
@@ -80,7 +143,11 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
                 with connection.getresponse() as answer:
                     if answer.status == 403:
                         made.refused.add(f"{self.command} {self.path}")
-                    self._pass_on(answer)
+                    if loses:
+                        answer.read()
+                        self.close_connection = True
+                    else:
+                        self._pass_on(answer)
             except (OSError, ValueError, http.client.HTTPException):
                 # One of the two went away, as watches do.
                 self.close_connection = True
@@ -88,15 +155,27 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
                 open_connections.discard(connection)
                 connection.close()
 
+        def _answer(self, status: int, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> None:
+            self.send_response(status)
+            for key, value in (("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers):
+                self.send_header(key, value)
+            self.end_headers()
+            self.wfile.write(body)
+
         def _pass_on(self, answer: http.client.HTTPResponse) -> None:
             self.send_response(answer.status)
             for key, value in answer.getheaders():
                 if key.lower() not in _HOP_BY_HOP:
                     self.send_header(key, value)
             self.end_headers()
+            said = b""
             while chunk := answer.read1(65_536):
+                if "watch=" not in self.path:
+                    said += chunk
                 self.wfile.write(chunk)
                 self.wfile.flush()
+            if self.command == "GET" and answer.status == 200:
+                made.first.setdefault(self.path, said)
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward
 
@@ -114,6 +193,7 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
         try:
             yield made
         finally:
+            made.ended.set()
             http_server.shutdown()
             thread.join()
             for connection in tuple(open_connections):

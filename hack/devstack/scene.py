@@ -97,18 +97,24 @@ class Scene:
         return server
 
     def start_operator(
-        self, *, kubeconfig: Path | None = None, also: Sequence["Scene"] = (), **analysis: object
+        self,
+        *,
+        kubeconfig: Path | None = None,
+        also: Sequence["Scene"] = (),
+        settings: Mapping[str, object] | None = None,
+        **analysis: object,
     ) -> Process:
         """The operator as a process, with its own ServiceAccount's token and the role that the chart ships.
 
-        It watches this scene's namespace and those of `also`.
+        It watches this scene's namespace and those of `also`; `settings` go into its configuration as they are.
         """
         content = {
             "prometheus": {"default": {"url": self.stack.prometheus_url, "scrapeInterval": "1s"}},
             "analysis": {"window": f"{WINDOW_S}s", "settleMin": f"{SETTLE_MIN_S}s", **analysis},
             "namespaces": [scene.namespace for scene in (self, *also)],
+            **(settings or {}),
         }
-        config = self._directory / "operator.yaml"
+        config = self._directory / f"operator-{self._started}.yaml"
         config.write_text(yaml.safe_dump(content))
         path = kubeconfig or self.stack.operator_kubeconfig()
         argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", "operator"]

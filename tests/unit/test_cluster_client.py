@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from modelroute.rollout.split import Backend
 SOON_S = 0.3
 
 
-def objects_at(tmp_path: Path, url: str) -> Objects:
+def objects_at(tmp_path: Path, url: str, **how: Any) -> Objects:
     kubeconfig = tmp_path / "kubeconfig"
     content = {
         "apiVersion": "v1",
@@ -33,7 +34,7 @@ def objects_at(tmp_path: Path, url: str) -> Objects:
         "current-context": "x",
     }
     kubeconfig.write_text(json.dumps(content), encoding="utf-8")
-    return Objects(client.configuration(str(kubeconfig)), workers=4)
+    return Objects(client.configuration(str(kubeconfig)), workers=4, **how)
 
 
 @contextmanager
@@ -167,11 +168,10 @@ async def test_a_connection_that_is_refused_is_unavailable_at_once(tmp_path: Pat
     ids=["get", "list", "create", "replace_status", "apply", "delete"],
 )
 async def test_no_call_waits_longer_than_its_timeout_for_a_server_that_hangs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[[Objects], object]
+    tmp_path: Path, call: Callable[[Objects], object]
 ) -> None:
-    monkeypatch.setattr(client, "READ_TIMEOUT_S", SOON_S)
     with socket.create_server(("127.0.0.1", 0)) as hanging:
-        objects = objects_at(tmp_path, f"http://127.0.0.1:{hanging.getsockname()[1]}")
+        objects = objects_at(tmp_path, f"http://127.0.0.1:{hanging.getsockname()[1]}", timeout_s=SOON_S)
         began = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer"):
             await call(objects)  # type: ignore[misc]
@@ -267,3 +267,37 @@ async def test_a_backend_has_no_problem_or_one_that_says_what_to_do(services: Se
     else:
         assert problem is not None
         assert says in problem.message
+
+
+async def test_what_may_not_be_written_any_more_is_not_sent_and_what_is_read_is(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.command)
+        answering(200, '{"items": []}')(request)
+
+    with server(note) as url:
+        objects = objects_at(tmp_path, url, may_write=lambda: False)
+        await objects.list(MODEL_ROUTES, "chat", labels="a=b")
+        for write in (objects.create(MODEL_ROUTES, "chat", {}), objects.json_patch(MODEL_ROUTES, "chat", "x", [])):
+            with pytest.raises(Unavailable, match="does not lead any more"):
+                await write
+        objects.close()
+
+    assert asked == ["GET"]
+
+
+async def test_a_json_patch_is_sent_as_one(tmp_path: Path) -> None:
+    """The kubernetes client makes a strategic merge patch of anything that is not a list."""
+    sent: list[str | None] = []
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        sent.append(request.headers.get("Content-Type"))
+        answering(200, '{"kind": "x"}')(request)
+
+    with server(note) as url:
+        objects = objects_at(tmp_path, url)
+        await objects.json_patch(MODEL_ROUTES, "chat", "x", [{"op": "add", "path": "/a", "value": 1}])
+        objects.close()
+
+    assert sent == ["application/json-patch+json"]

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
 FIELD_MANAGER = "modelroute"
+_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 MESSAGE_LIMIT = 400
 
 
@@ -40,6 +41,7 @@ HTTP_ROUTES = Kind("gateway.networking.k8s.io", "v1", "httproutes")
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices")
 EVENTS = Kind("", "v1", "events")
 SERVICES = Kind("", "v1", "services")
+LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 
 def configuration(kubeconfig: str | None = None) -> client.Configuration:
@@ -91,8 +93,20 @@ class Objects:
     question is whether something exists.
     """
 
-    def __init__(self, into: client.Configuration, *, workers: int = 16) -> None:
+    def __init__(
+        self,
+        into: client.Configuration,
+        *,
+        workers: int = 16,
+        timeout_s: float = READ_TIMEOUT_S,
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """`timeout_s`: how long an answer is waited for. `may_write` is asked right before each call that changes
+        something is sent, in the thread that sends it.
+        """
         into.connection_pool_maxsize = workers
+        self._may_write = may_write
+        self._timeouts = min(CONNECT_TIMEOUT_S, timeout_s), timeout_s
         self._api = client.ApiClient(into)
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="api")
 
@@ -107,8 +121,24 @@ class Objects:
         items: list[Json] = answer.get("items", [])
         return items
 
+    async def names(self, kind: Kind, namespace: str = "") -> Sequence[tuple[str, str]]:
+        """Namespace and name of every object, in all namespaces where `namespace` is empty; no more of them is read."""
+        found = []
+        query = {"limit": "500"}
+        while True:
+            answer = await self._call("GET", _path(kind, namespace), query=query, accept=_NAMES_ONLY)
+            found += [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in answer.get("items", [])]
+            more = (answer.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            query = {**query, "continue": more}
+
     async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
         return await self._call("POST", _path(kind, namespace), body=body)
+
+    async def replace(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
+        """`body` is the whole object with the resourceVersion that was read: a newer one is a `Conflict`."""
+        return await self._call("PUT", _path(kind, namespace, name), body=body)
 
     async def replace_status(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
         """`body` is the whole object with the resourceVersion that was read: a newer one is a `Conflict`."""
@@ -145,27 +175,35 @@ class Objects:
         query: Mapping[str, str] | None = None,
         body: Json | Sequence[Json] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
     ) -> Json:
         def send() -> Json:
-            return self._send(method, path, query or {}, body, content_type)
+            return self._send(method, path, query or {}, body, {"Accept": accept, "Content-Type": content_type})
 
         return await _in_pool(self._pool, send)
 
     def _send(
-        self, method: str, path: str, query: Mapping[str, str], body: Json | Sequence[Json] | None, content_type: str
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Json | Sequence[Json] | None,
+        headers: Mapping[str, str],
     ) -> Json:
         call = f"{method} {path}"
         request = self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params=dict(headers),
             # The client makes JSON of the types that it knows; a JSON Patch as text it would send as a strategic merge.
-            body=json.dumps(body) if content_type == "application/apply-patch+yaml" else body,
+            body=json.dumps(body) if headers["Content-Type"] == "application/apply-patch+yaml" else body,
             auth_settings=["BearerToken"],
         )
+        if method != "GET" and not self._may_write():
+            raise Unavailable(f"{call} is not sent: this operator does not lead any more")
         try:
-            answer = self._api.call_api(*request, _request_timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S))
+            answer = self._api.call_api(*request, _request_timeout=self._timeouts)
             raw = answer.read()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(f"the API server did not answer {call}: {type(error).__name__}") from error
@@ -206,4 +244,5 @@ async def _in_pool(pool: ThreadPoolExecutor, send: Callable[[], Json]) -> Json:
 
 def _path(kind: Kind, namespace: str, name: str = "") -> str:
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-    return f"{root}/namespaces/{namespace}/{kind.plural}" + (f"/{name}" if name else "")
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{within}/{kind.plural}" + (f"/{name}" if name else "")

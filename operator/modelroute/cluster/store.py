@@ -27,6 +27,9 @@ class KindStore:
     async def apply(self, namespace: str, name: str, body: Json) -> Json:
         return await self.objects.apply(self.kind, namespace, name, body)
 
+    async def replace(self, namespace: str, name: str, body: Json) -> Json:
+        return await self.objects.replace(self.kind, namespace, name, body)
+
     async def replace_status(self, namespace: str, name: str, body: Json) -> Json:
         return await self.objects.replace_status(self.kind, namespace, name, body)
 

@@ -22,8 +22,10 @@ from modelroute.cluster.client import (
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
 from modelroute.controller.handlers import configure, register
+from modelroute.controller.leading import keep, lead, lease_of
 from modelroute.controller.loop import Loop
 from modelroute.controller.ports import Ports
+from modelroute.controller.resync import resync
 from modelroute.controller.settings import Settings
 from modelroute.controller.tick import Ticker
 from modelroute.gateway.adopted_routes import AdoptedRoutes
@@ -40,7 +42,10 @@ def run(settings: Settings, *, kubeconfig: str | None) -> None:
 
 
 async def _run(settings: Settings, kubeconfig: str | None) -> None:
-    objects = Objects(configuration(kubeconfig))
+    # Its own client: the Lease is renewed while sixteen other calls hang, and before anything else may be written.
+    terms = settings.leader_election
+    lease = lease_of(terms, Objects(configuration(kubeconfig), workers=1, timeout_s=terms.renew_deadline_s / 3))
+    objects = Objects(configuration(kubeconfig), may_write=lambda: lease is None or lease.is_held())
     queries = ThreadPoolExecutor(max_workers=4, thread_name_prefix="prometheus")
     loop = Loop(Ticker(_ports(objects, settings, queries), time.time).tick)
     registry = kopf.OperatorRegistry()
@@ -61,7 +66,15 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("modelroute starts; Prometheus servers: %s", ", ".join(settings.prometheus) or "none")
+    keeping = listing = None
     try:
+        if not await lead(lease, stop):
+            return
+        if lease is not None:
+            keeping = asyncio.create_task(keep(lease), name="lease")
+        listing = asyncio.create_task(
+            resync(loop, lambda namespace: objects.names(MODEL_ROUTES, namespace), settings.namespaces), name="resync"
+        )
         await kopf.operator(
             registry=registry,
             settings=kopf_settings,
@@ -71,7 +84,12 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
             stop_flag=stop,
         )
     finally:
+        if listing is not None:
+            listing.cancel()
         await loop.stop()
+        if lease is not None and keeping is not None:
+            keeping.cancel()
+            await lease.release()
         objects.close()
         queries.shutdown(wait=False, cancel_futures=True)
 

@@ -52,12 +52,35 @@ class AnalysisSettings(_Section):
     overdispersion: float = Field(1.0, ge=1)
 
 
+class LeaderElectionSettings(_Section):
+    """Several operators, of which one works: who holds the Lease `namespace/name`."""
+
+    enabled: bool = False
+    namespace: str = Field("", max_length=63)
+    name: str = Field("modelroute", min_length=1, max_length=253)
+    lease_duration_s: float = Field(15.0, ge=3, alias="leaseDuration")
+    renew_deadline_s: float = Field(10.0, ge=2, alias="renewDeadline")
+    retry_period_s: float = Field(2.0, ge=0.5, alias="retryPeriod")
+
+    @model_validator(mode="after")
+    def _one_before_the_other(self) -> LeaderElectionSettings:
+        if self.enabled and not self.namespace:
+            raise ValueError("namespace is missing: in which one is the Lease?")
+        if not self.retry_period_s * 2 <= self.renew_deadline_s < self.lease_duration_s:
+            raise ValueError(
+                f"retryPeriod ({self.retry_period_s:g}s) has to fit twice into renewDeadline"
+                f" ({self.renew_deadline_s:g}s), and that into leaseDuration ({self.lease_duration_s:g}s)"
+            )
+        return self
+
+
 class Settings(_Section):
     """Everything that is the operator's and not a ModelRoute's."""
 
     prometheus: dict[str, PrometheusSettings] = Field(default_factory=dict)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     namespaces: tuple[str, ...] = ()
+    leader_election: LeaderElectionSettings = Field(default_factory=LeaderElectionSettings)
 
     @model_validator(mode="after")
     def _windows_hold_a_scrape(self) -> Settings:

@@ -23,10 +23,13 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
         return go_back(record, changed, now)
     if _has_weights(seen, record):
+        # What was counted while nobody could say whether the split is live comes first: it may not have been possible
+        # to write down that it is, and harm is not to wait for that.
+        record = record if record.progress.live_at is not None else _consumed(seen, record)
         record = went_live(record, now)
     elif _was_changed(seen, record):
         record = went_off(record, now)
-    record = consume(record, seen.look.readings, seen.terms.scrape_interval_s)
+    record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(assessment, now)) is not None:
         return go_back(record, harm, now)
@@ -40,6 +43,10 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if not lacking:
         return leave_step(record, now)
     return _waiting(seen, record, lacking, now)
+
+
+def _consumed(seen: Observation, record: Record) -> Record:
+    return consume(record, seen.look.readings, seen.terms.scrape_interval_s)
 
 
 def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: float) -> Decision:

@@ -1,0 +1,169 @@
+"""Two replicas with Roles in one namespace and a Lease: one of them writes, whoever is stopped, killed or resumed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.e2e.test_rights import ROLE
+from tests.fakes import NAME, STEP, manifest
+from tests.recording_proxy import Gone, Hang, Recording, Refuse, Right, kubeconfig_through, recording
+
+from devstack.load_report import failed_at_gateway
+from devstack.scene import Scene
+from devstack.stack import Stack
+from devstack.waiting import wait_until
+from modelroute.controller.leading import LOST_EXIT_CODE
+
+ACCOUNT = "namespaced"
+LEASE = "modelroute"
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def scene(stack: Stack, namespace: str) -> Iterator[Scene]:
+    made = Scene(stack, namespace)
+    made.set_up()
+    yield made
+    made.tear_down()
+
+
+def roles(namespace: str) -> list[Json]:
+    """A ServiceAccount with the chart's rights in one namespace, a Lease there, and nothing elsewhere."""
+    rbac = "rbac.authorization.k8s.io"
+    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+    rules = [*yaml.safe_load(ROLE.read_text(encoding="utf-8"))["rules"], lease]
+    at = {"name": ACCOUNT, "namespace": namespace}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": at},
+        {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": at, "rules": rules},
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": at,
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": ACCOUNT},
+            "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}],
+        },
+    ]
+
+
+def namespaced_kubeconfig(scene: Scene, seen: Recording, to: Path) -> Path:
+    scene.stack.apply(*roles(scene.namespace))
+    return kubeconfig_through(seen.url, scene.stack.service_account_kubeconfig(scene.namespace, ACCOUNT), to)
+
+
+def apply(scene: Scene, *, small: int, min_duration: str = "5s") -> None:
+    steps = [{**STEP, "progress": 50, "minDuration": min_duration}, {**STEP, "progress": 100}]
+    body = manifest(large=100 - small, small=small, hostnames=[scene.host], rollout={"steps": steps})
+    scene.apply({**body, "metadata": {"name": NAME}})
+
+
+def settings(scene: Scene) -> Json:
+    terms = {"leaseDuration": "6s", "renewDeadline": "4s", "retryPeriod": "1s"}
+    return {"leaderElection": {"enabled": True, "namespace": scene.namespace, "name": LEASE, **terms}}
+
+
+def holder(scene: Scene) -> str:
+    found = scene.stack.kubectl("get", "lease", LEASE, "-n", scene.namespace, "-o", "json", "--ignore-not-found")
+    return str((json.loads(found)["spec"] if found else {}).get("holderIdentity") or "")
+
+
+def test_of_two_replicas_one_writes_and_a_leader_that_was_stopped_for_a_while_ends(
+    stack: Stack, scene: Scene, tmp_path: Path
+) -> None:
+    scene.add_model("large-v1", seed=1)
+    scene.add_model("small-v1", seed=2)
+    with recording(stack.apiserver_url, stack.admin.ca) as one, recording(stack.apiserver_url, stack.admin.ca) as two:
+        first = scene.start_operator(
+            kubeconfig=namespaced_kubeconfig(scene, one, tmp_path / "one"), settings=settings(scene)
+        )
+        wait_until(lambda: holder(scene), what="the first leads")
+        scene.start_operator(kubeconfig=namespaced_kubeconfig(scene, two, tmp_path / "two"), settings=settings(scene))
+        apply(scene, small=0)
+        wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="it is Stable", timeout_s=60)
+        load = scene.start_load(rate=50.0, duration_s=240.0, seed=3)
+        apply(scene, small=40, min_duration="20s")
+        wait_until(lambda: scene.status(NAME).get("step") == "1/2", what="the rollout is under way", timeout_s=60)
+        leader = holder(scene)
+        assert not written(two), "the one that stands by writes nothing"
+
+        first.pause()
+        wait_until(lambda: holder(scene) not in {"", leader}, what="the second leads", timeout_s=30)
+        one.asked.clear()
+        time.sleep(3.0)  # the stopped one stays stopped while the other works; another process's clock is no fake one
+        first.resume()
+        assert first.wait(timeout_s=20) == LOST_EXIT_CODE
+        assert not written(one), "what woke up too late writes nothing"
+
+        wait_until(
+            lambda: (scene.status(NAME).get("phase"), scene.status(NAME).get("attempt")) == ("Stable", 1),
+            what="the second ends what the first began",
+            timeout_s=90,
+        )
+        scene.tear_down()
+        assert scene.weights(NAME) == {"large-v1": 6_000, "small-v1": 4_000}
+        assert (one.refused, two.refused) == (set(), set()), "Roles alone are enough"
+        assert failed_at_gateway(load.records()) == []
+
+
+def written(seen: Recording) -> list[Right]:
+    """What was written of rollouts; the Lease is what they agree on, and a try to take it is none."""
+    return [right for right in seen.asked if right.verb not in {"get", "list", "watch"} and right.resource != "leases"]
+
+
+def test_a_watch_that_is_gone_and_one_that_says_nothing_hide_no_change_for_long(
+    stack: Stack, scene: Scene, tmp_path: Path
+) -> None:
+    """410 makes kopf list anew; a silent watch is made up for by the look that every route gets once a minute."""
+    scene.add_model("large-v1", seed=1)
+    scene.add_model("small-v1", seed=2)
+    gone, silent = 3, False
+
+    def choose(right: Right) -> Gone | Hang | None:
+        nonlocal gone
+        if right.verb != "watch":
+            return None
+        if gone:
+            gone -= 1
+            return Gone()
+        return Hang(300.0) if silent else None
+
+    with recording(stack.apiserver_url, stack.admin.ca) as seen:
+        seen.choose = choose
+        config = kubeconfig_through(seen.url, stack.operator_kubeconfig(), tmp_path / "config")
+        operator = scene.start_operator(kubeconfig=config)
+        apply(scene, small=0)
+        wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="it is Stable", timeout_s=60)
+        operator.kill()
+        silent = True
+        scene.start_load(rate=50.0, duration_s=200.0, seed=3)
+        scene.start_operator(kubeconfig=config)
+        time.sleep(5.0)  # it has listed, and hears nothing from now on
+        apply(scene, small=40)
+        wait_until(lambda: scene.status(NAME).get("attempt") == 1, what="the change is seen all the same", timeout_s=90)
+        scene.tear_down()
+
+
+def test_where_no_watch_can_be_had_a_new_route_is_found_all_the_same(
+    stack: Stack, scene: Scene, tmp_path: Path
+) -> None:
+    """kopf gives up on a watch that is forbidden; the list is looked at once a minute."""
+    scene.add_model("large-v1", seed=1)
+    scene.add_model("small-v1", seed=2)
+    with recording(stack.apiserver_url, stack.admin.ca) as seen:
+        seen.choose = lambda right: Refuse(403, "forbidden") if right.verb == "watch" else None
+        config = kubeconfig_through(seen.url, stack.operator_kubeconfig(), tmp_path / "config")
+        operator = scene.start_operator(kubeconfig=config)
+        time.sleep(5.0)  # it has listed, and has no watch
+        apply(scene, small=0)
+        wait_until(
+            lambda: scene.status(NAME).get("phase") == "Stable" or not operator.running,
+            what="the route is found, or the process has ended to be started anew",
+            timeout_s=100,
+        )
+        scene.tear_down()

@@ -10,7 +10,7 @@ export MODELROUTE_UNDER_MAKE := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds lock clean
+.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -26,6 +26,7 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 	.venv/bin/mypy operator/modelroute hack tests
 	.venv/bin/lint-imports
 	$(PY) -m modelroute.api.crds --check
+	$(PY) -m dashboards --check
 
 unit: setup ## tests of one thing at a time
 	$(PY) -m pytest tests/unit
@@ -56,6 +57,9 @@ programs: setup ## get etcd, kube-apiserver, Traefik, Prometheus and the rest
 
 crds: setup ## write crds/ anew from the Python types
 	$(PY) -m modelroute.api.crds
+
+dashboards: setup ## write the dashboard and the tables of docs/metrics.md anew
+	$(PY) -m dashboards
 
 lock: ## write hack/requirements/dev.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -43,16 +43,16 @@ def recipe(program: str) -> Recipe:
             )
             packages = tuple(f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager"))
             return Recipe("kubernetes", str(version), packages, ("-ldflags", f"-s -w {stamp}"), minutes=10)
-        case "prometheus":
+        case "prometheus" | "promtool":
             version = versions.prometheus()
             stamp = f"-X github.com/prometheus/common/version.Version={version}"
             return Recipe(
                 "prometheus",
                 str(version),
-                ("github.com/prometheus/prometheus/cmd/prometheus",),
+                tuple(f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")),
                 # Without the cloud providers' service discoveries it is half the size and builds in half the time.
                 ("-tags", "remove_all_sd", "-ldflags", f"-s -w {stamp}"),
-                minutes=3,
+                minutes=4,
             )
         case _:
             raise SetupError(f"There is no recipe for building {program}.")

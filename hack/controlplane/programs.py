@@ -13,7 +13,7 @@ from controlplane.errors import SetupError
 from controlplane.probe import version_of
 
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "traefik", "prometheus")
-_BUILT = ("kube-apiserver", "kube-controller-manager", "prometheus")
+_BUILT = ("kube-apiserver", "kube-controller-manager", "prometheus", "promtool")
 
 
 class Origin(StrEnum):

@@ -103,7 +103,7 @@ def accepted(name: str) -> Accepted:
             return Accepted("3.5 or 3.6", lambda v: v.major == 3 and v.minor in (5, 6))
         case "traefik":
             return Accepted("3.7, from 3.7.6 on", lambda v: v.numbers[:2] == (3, 7) and v.patch >= 6)
-        case "prometheus":
+        case "prometheus" | "promtool":
             return Accepted("3.5 or a later 3", lambda v: v.major == 3 and v.minor >= 5)
         case "go":
             return Accepted("1.26.0 or later", lambda v: v.numbers >= MINIMUM_GO)

@@ -79,6 +79,8 @@ class Scene:
         self._started = 0
         self._processes: list[Process] = []
         self.operator: Process | None = None
+        self.metrics_port, self.health_port = stack.free_port(), stack.free_port()
+        """Of the operator, for as long as there is the scene: a restarted one is scraped as the same target."""
 
     def set_up(self) -> None:
         self.stack.create_gateway(self.namespace, "inference", hostname=self.host)
@@ -108,10 +110,15 @@ class Scene:
 
         It watches this scene's namespace and those of `also`; `settings` go into its configuration as they are.
         """
+        second = self.operator is not None and self.operator.running
         content = {
             "prometheus": {"default": {"url": self.stack.prometheus_url, "scrapeInterval": "1s"}},
             "analysis": {"window": f"{WINDOW_S}s", "settleMin": f"{SETTLE_MIN_S}s", **analysis},
             "namespaces": [scene.namespace for scene in (self, *also)],
+            "telemetry": {
+                "metrics": {"host": "127.0.0.1", "port": 0 if second else self.metrics_port},
+                "health": {"host": "127.0.0.1", "port": 0 if second else self.health_port},
+            },
             **(settings or {}),
         }
         config = self._directory / f"operator-{self._started}.yaml"
@@ -120,6 +127,8 @@ class Scene:
         argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", "operator"]
         argv += ["--config", config, "--kubeconfig", path]
         self.operator = self._spawn("operator", argv)
+        target = f"127.0.0.1:{self.metrics_port}"
+        self.stack.add_scrape_target(target, namespace="modelroute-system", service=self.namespace)
         return self.operator
 
     def start_load(self, *, rate: float, duration_s: float, seed: int = 0) -> Load:
@@ -167,6 +176,7 @@ class Scene:
 
     def tear_down(self) -> None:
         """End the scene's processes, where the stack goes on for others."""
+        self.stack.remove_scrape_target(f"127.0.0.1:{self.metrics_port}")
         for process in reversed(self._processes):
             process.kill()
 

@@ -112,6 +112,7 @@ def test_a_version_is_read_from_what_programs_print(text: str, version: Version 
         ("etcd", ["3.5.1", "3.6.8"], ["3.4.30", "3.7.0"]),
         ("traefik", ["3.7.6", "3.7.15"], ["3.7.5", "3.8.0", "2.11.0"]),
         ("prometheus", ["3.5.0", "3.15.1"], ["2.53.0", "3.4.2", "4.0.0"]),
+        ("promtool", ["3.5.0", "3.15.1"], ["2.53.0"]),
         ("go", ["1.26.0", "1.27.1", "2.0.0"], ["1.25.9", "1.26rc1"]),
     ],
 )
@@ -120,6 +121,10 @@ def test_the_accepted_versions_are_those_of_the_readme(name: str, good: list[str
 
     assert [text for text in good if not rule.accepts(_version(text))] == []
     assert [text for text in bad if rule.accepts(_version(text))] == []
+
+
+def test_promtool_comes_with_prometheus_in_one_build() -> None:
+    assert build.recipe("promtool") == build.recipe("prometheus")
 
 
 def test_prometheus_is_named_by_its_own_version_and_not_its_modules() -> None:

@@ -36,6 +36,31 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert read_settings(written(tmp_path, "")) == Settings()
 
 
+def test_endpoints_and_receivers_are_read_as_the_docs_have_them(tmp_path: Path) -> None:
+    text = """
+      telemetry:
+        metrics: {host: 127.0.0.1, port: 9100}
+        health: {port: 0}
+      notifications:
+      - name: ops
+        type: Slack
+        urlFrom: {file: /etc/modelroute/slack/url}
+        when: [RolledBack, Stalled]
+        timeout: 5s
+    """
+
+    settings = read_settings(written(tmp_path, text))
+
+    assert (settings.telemetry.metrics.host, settings.telemetry.metrics.port) == ("127.0.0.1", 9100)
+    assert settings.telemetry.health.port == 0
+    (ops,) = settings.notifications
+    assert (ops.url_from.file, ops.when, ops.timeout_s) == (
+        Path("/etc/modelroute/slack/url"),
+        ("RolledBack", "Stalled"),
+        5.0,
+    )
+
+
 @pytest.mark.parametrize(
     ("scrape_interval", "analysis", "window_s"),
     [("30s", "{}", 30.0), ("1s", "{}", 5.0), ("1s", "{window: 20s}", 20.0)],
@@ -65,6 +90,9 @@ def test_a_window_is_one_scrape_interval_and_at_least_5_s_unless_set(
         ),
         ("prometheus: {default: {url: 'http://p', scrapeInterval: 0s}}", "prometheus.default.scrapeInterval", "than 0"),
         ("namespaces: chat", "namespaces", "valid tuple"),
+        ("telemetry: {metrics: {port: 70000}}", "telemetry.metrics.port", "less than or equal to 65535"),
+        ("telemetry: {health: {ports: 1}}", "telemetry.health.ports", "Extra inputs are not permitted"),
+        ("notifications: [{name: Ops!, type: Slack, urlFrom: {env: A}}]", "notifications.0.name", "should match"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, text: str, field: str, says: str) -> None:

@@ -18,6 +18,7 @@ from kubernetes.client.exceptions import ApiException
 from modelroute.errors import Conflict, Invalid, Unavailable
 
 Json = dict[str, Any]
+Configuration = client.Configuration
 
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from modelroute.analysis.engine import assess
@@ -38,13 +38,20 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
             # What was decided is written down and done, and is not decided again: its events are now or never.
             await tell(ports, seen, decision.announcements, now)
             raise
-    await tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now)
+    ports.telemetry.report(seen, decision, status)
+    await tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now, stalled=decision.stalled)
 
 
-async def tell(ports: Ports, seen: Seen, announcements: Iterable[Announcement], now: float) -> None:
-    """An event for each; one that cannot be written is only logged."""
+async def tell(
+    ports: Ports, seen: Seen, announcements: Sequence[Announcement], now: float, *, stalled: bool = False
+) -> None:
+    """An event for each, and word to who wants it; an event that cannot be written is only logged.
+
+    `stalled`: after the last of them nothing but a person can go on.
+    """
     for place, said in enumerate(announcements):
         log.info("%s: %s: %s", seen.key, said.reason, said.message)
+        ports.messenger.offer(seen, said, stalled=stalled and place == len(announcements) - 1, now=now)
         try:
             # A microsecond apart, so that whoever sorts them by time keeps their order.
             await ports.events.announce(seen.raw, said, now=now + place * 1e-6)

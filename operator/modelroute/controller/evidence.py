@@ -33,12 +33,16 @@ def overall(assessment: Assessment) -> str:
     return next((word.value for word in order if word in known), Knowledge.UNKNOWN.value)
 
 
+def of_its_kind(finding: Finding, assessment: Assessment) -> int:
+    """How many share a limit with `finding`, itself included: those whose breach leads to the same."""
+    silent = len(assessment.answering) if finding.action is Action.ROLL_BACK else 0
+    return silent + sum(each.action is finding.action for each in assessment.findings)
+
+
 def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evidence:
     tally = finding.tally
     # What it adds to the sum that decides, so that "20 of 20" of one objective is 20 of 20 of the whole.
-    of_its_kind = sum(each.action is finding.action for each in assessment.findings)
-    of_its_kind += len(assessment.answering) if finding.action is Action.ROLL_BACK else 0
-    evidence = evidence_in_words(finding.log_e - math.log(max(of_its_kind, 1)))
+    evidence = evidence_in_words(finding.log_e - math.log(max(of_its_kind(finding, assessment), 1)))
     limit = evidence_in_words(assessment.log_limit)
     return Evidence(
         name=finding.objective,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from modelroute.api.status import ModelRouteStatus
 from modelroute.cluster.client import Json
 from modelroute.controller.settings import Settings
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
-from modelroute.rollout.decision import Announcement
+from modelroute.rollout.decision import Announcement, Decision
 from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.split import Backend
+
+if TYPE_CHECKING:
+    from modelroute.controller.observe import Seen
 
 
 class Stored(Protocol):
@@ -48,6 +52,28 @@ class Reader(Protocol):
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]: ...
 
 
+class Witness(Protocol):
+    """Hears of a status once it stands written. Raises nothing."""
+
+    def report(self, seen: Seen, decision: Decision, status: ModelRouteStatus) -> None: ...
+
+
+class Messenger(Protocol):
+    """Takes along what happened to a ModelRoute, to whoever wants to hear of it. Raises nothing, waits for nobody."""
+
+    def offer(self, seen: Seen, said: Announcement, *, stalled: bool, now: float) -> None: ...
+
+
+class Nobody:
+    """Where nobody wants to hear of anything."""
+
+    def report(self, seen: Seen, decision: Decision, status: ModelRouteStatus) -> None:
+        pass
+
+    def offer(self, seen: Seen, said: Announcement, *, stalled: bool, now: float) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """All of it. `readers` by the name that the operator's configuration gives a Prometheus server."""
@@ -61,3 +87,5 @@ class Ports:
     readers: Mapping[str, Reader]
     settings: Settings
     contention: Contention = field(default_factory=Contention)
+    telemetry: Witness = field(default_factory=Nobody)
+    messenger: Messenger = field(default_factory=Nobody)

@@ -7,9 +7,15 @@ import logging
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 import kopf
 
+# kopf takes it as an argument and exports no name for it; its own ready_flag is raised before it has asked anything.
+from kopf._cogs.structs.references import Insights
+
+from modelroute.api.resources import ModelRoute
 from modelroute.cluster.backends import Backends
 from modelroute.cluster.client import (
     HTTP_ROUTES,
@@ -21,16 +27,21 @@ from modelroute.cluster.client import (
 )
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
+from modelroute.controller.counted import CountedEvents, CountedObjects, CountedSamples
+from modelroute.controller.endpoints import endpoints
 from modelroute.controller.handlers import configure, register
 from modelroute.controller.leading import keep, lead, lease_of
 from modelroute.controller.loop import Loop
+from modelroute.controller.notifying import Notifier
 from modelroute.controller.ports import Ports
+from modelroute.controller.pulse import Pulse
 from modelroute.controller.resync import resync
 from modelroute.controller.settings import Settings
+from modelroute.controller.telemetry import Telemetry
 from modelroute.controller.tick import Ticker
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
-from modelroute.metrics.prometheus import PrometheusServer
+from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.sampler import Sampler
 
 log = logging.getLogger(__name__)
@@ -42,12 +53,16 @@ def run(settings: Settings, *, kubeconfig: str | None) -> None:
 
 
 async def _run(settings: Settings, kubeconfig: str | None) -> None:
+    telemetry = Telemetry()
     # Its own client: the Lease is renewed while sixteen other calls hang, and before anything else may be written.
     terms = settings.leader_election
     lease = lease_of(terms, Objects(configuration(kubeconfig), workers=1, timeout_s=terms.renew_deadline_s / 3))
-    objects = Objects(configuration(kubeconfig), may_write=lambda: lease is None or lease.is_held())
+    objects = CountedObjects(configuration(kubeconfig), telemetry, may_write=lambda: lease is None or lease.is_held())
     queries = ThreadPoolExecutor(max_workers=4, thread_name_prefix="prometheus")
-    loop = Loop(Ticker(_ports(objects, settings, queries), time.time).tick)
+    notifier = Notifier(settings.notifications, telemetry)
+    ports = replace(_ports(objects, settings, queries, telemetry), messenger=notifier)
+    pulse = Pulse(Ticker(ports, time.time).tick, telemetry)
+    loop = Loop(pulse.tick)
     registry = kopf.OperatorRegistry()
     register(registry, loop)
 
@@ -62,51 +77,70 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
 
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
-    stop = asyncio.Event()
+    stop, insights = asyncio.Event(), Insights()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     log.info("modelroute starts; Prometheus servers: %s", ", ".join(settings.prometheus) or "none")
-    keeping = listing = None
+    leading = False
+
+    def not_ready() -> str:
+        # One that stands by is ready to: else a Deployment would wait for ever for it.
+        return unreadiness(insights) if leading else ""
+
+    notifier.start()
+    beside = [asyncio.create_task(pulse.beat(), name="pulse")]
     try:
-        if not await lead(lease, stop):
-            return
-        if lease is not None:
-            keeping = asyncio.create_task(keep(lease), name="lease")
-        listing = asyncio.create_task(
-            resync(loop, lambda namespace: objects.names(MODEL_ROUTES, namespace), settings.namespaces), name="resync"
-        )
-        await kopf.operator(
-            registry=registry,
-            settings=kopf_settings,
-            standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-            stop_flag=stop,
-        )
+        with endpoints(settings.telemetry, telemetry, pulse.problem, not_ready):
+            leading = await lead(lease, stop)
+            if not leading:
+                return
+            if lease is not None:
+                beside.append(asyncio.create_task(keep(lease), name="lease"))
+            names = partial(objects.names, MODEL_ROUTES)
+            beside.append(asyncio.create_task(resync(loop, names, settings.namespaces), name="resync"))
+            await kopf.operator(
+                registry=registry,
+                settings=kopf_settings,
+                standalone=True,
+                clusterwide=not settings.namespaces,
+                namespaces=settings.namespaces,
+                stop_flag=stop,
+                insights=insights,
+            )
     finally:
-        if listing is not None:
-            listing.cancel()
         await loop.stop()
-        if lease is not None and keeping is not None:
-            keeping.cancel()
+        for task in beside:
+            task.cancel()
+        await notifier.stop()
+        if lease is not None:
             await lease.release()
         objects.close()
         queries.shutdown(wait=False, cancel_futures=True)
 
 
-def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor) -> Ports:
-    readers = {
-        name: Sampler(
-            PrometheusServer(
-                name=name,
-                url=server.url,
-                scrape_interval_s=server.scrape_interval_s,
-                ca_file=None if server.ca_file is None else str(server.ca_file),
-                token_file=None if server.token_file is None else str(server.token_file),
-            ),
-            queries,
+def unreadiness(insights: Insights) -> str:
+    """Why ModelRoutes are not watched yet, in a sentence; empty where they are."""
+    if not insights.ready_resources.is_set():
+        return "the API server has not said yet what there is to watch"
+    if not any(resource.plural == ModelRoute.PLURAL for resource in frozenset(insights.watched_resources)):
+        return "the API server knows no ModelRoutes: install the CRDs (crds/), then restart the operator"
+    return ""
+
+
+def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor, telemetry: Telemetry) -> Ports:
+    servers = {
+        name: PrometheusServer(
+            name=name,
+            url=server.url,
+            scrape_interval_s=server.scrape_interval_s,
+            ca_file=None if server.ca_file is None else str(server.ca_file),
+            token_file=None if server.token_file is None else str(server.token_file),
         )
         for name, server in settings.prometheus.items()
+    }
+    readers = {
+        name: Sampler(server, queries, store=CountedSamples(Prometheus(server), name, telemetry))
+        for name, server in servers.items()
     }
     return Ports(
         model_routes=KindStore(objects, MODEL_ROUTES),
@@ -114,7 +148,8 @@ def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor) ->
         routes=Routes(KindStore(objects, HTTP_ROUTES)),
         adopted=AdoptedRoutes(KindStore(objects, HTTP_ROUTES)),
         backends=Backends(objects),
-        events=Events(objects),
+        events=CountedEvents(Events(objects), telemetry),
         readers=readers,
         settings=settings,
+        telemetry=telemetry,
     )

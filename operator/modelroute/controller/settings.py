@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from modelroute.api.quantities import parse_duration
+from modelroute.controller.notification_settings import NotificationSettings
+from modelroute.controller.section import Section
 from modelroute.errors import Invalid
 
 WINDOW_MIN_S = 5.0
 
 
-class _Section(BaseModel):
-    """camelCase as everything else that a platform engineer writes; an unknown key is an error, not a silence."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _durations(cls, value: Any, info: Any) -> Any:
-        if isinstance(value, str) and str(info.field_name).endswith("_s"):
-            try:
-                return parse_duration(value)
-            except Invalid as error:
-                # pydantic adds the field's path to a ValueError, and to nothing else.
-                raise ValueError(str(error)) from error
-        return value
-
-
-class PrometheusSettings(_Section):
+class PrometheusSettings(Section):
     """One Prometheus server that ModelRoutes may name."""
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
@@ -41,7 +23,7 @@ class PrometheusSettings(_Section):
     ca_file: Path | None = None
 
 
-class AnalysisSettings(_Section):
+class AnalysisSettings(Section):
     """`window`: one scrape interval, at least 5 s, unless set. `settleMin`: the least time a new split settles.
     `overdispersion`: the largest number of requests that the gateway assigns together (of one session, where sessions
     stick to a backend); 1 where each request is assigned on its own.
@@ -52,7 +34,7 @@ class AnalysisSettings(_Section):
     overdispersion: float = Field(1.0, ge=1)
 
 
-class LeaderElectionSettings(_Section):
+class LeaderElectionSettings(Section):
     """Several operators, of which one works: who holds the Lease `namespace/name`."""
 
     enabled: bool = False
@@ -74,13 +56,44 @@ class LeaderElectionSettings(_Section):
         return self
 
 
-class Settings(_Section):
+class MetricsEndpoint(Section):
+    """Where /metrics is answered. `port` 0: nowhere. An empty `host`: on every address."""
+
+    host: str = ""
+    port: int = Field(8080, ge=0, le=65_535)
+
+
+class HealthEndpoint(Section):
+    """Where /healthz and /readyz are answered; likewise."""
+
+    host: str = ""
+    port: int = Field(8081, ge=0, le=65_535)
+
+
+class TelemetrySettings(Section):
+    """The operator's own HTTP endpoints; both may have the same address."""
+
+    metrics: MetricsEndpoint = Field(default_factory=MetricsEndpoint)
+    health: HealthEndpoint = Field(default_factory=HealthEndpoint)
+
+
+class Settings(Section):
     """Everything that is the operator's and not a ModelRoute's."""
 
     prometheus: dict[str, PrometheusSettings] = Field(default_factory=dict)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
     namespaces: tuple[str, ...] = ()
     leader_election: LeaderElectionSettings = Field(default_factory=LeaderElectionSettings)
+    telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    notifications: tuple[NotificationSettings, ...] = ()
+
+    @field_validator("notifications")
+    @classmethod
+    def _names_are_unique(cls, value: tuple[NotificationSettings, ...]) -> tuple[NotificationSettings, ...]:
+        names = [each.name for each in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the name {twice[0]} is given twice: choose another for one of them")
+        return value
 
     @model_validator(mode="after")
     def _windows_hold_a_scrape(self) -> Settings:

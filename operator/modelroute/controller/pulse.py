@@ -1,0 +1,107 @@
+"""Whether the operator still looks: how long its looks take, how late they are, and which of them are missing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from modelroute.controller import families
+from modelroute.controller.loop import RETRY_MAX_S
+from modelroute.controller.telemetry import Telemetry, word_for
+from modelroute.errors import ModelRouteError
+
+Key = tuple[str, str]
+
+OVERDUE_FACTOR = 3.0
+DUE_MIN_S = 30.0
+"""A look that is due at once may take as long as one call to an API server that does not answer, and a bit more."""
+
+BEAT_S = 5.0
+NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The end of a ModelRoute's last look (or the start of its first), and when the next was due after it, seconds."""
+
+    ended: float
+    due_after_s: float
+
+    def is_overdue(self, now: float) -> bool:
+        return now - self.ended > OVERDUE_FACTOR * max(self.due_after_s, DUE_MIN_S)
+
+
+class Pulse:
+    """Looks through `tick`, and keeps the time. `monotonic` gives seconds; it is read from other threads too."""
+
+    def __init__(
+        self,
+        tick: Callable[[str, str], Awaitable[float | None]],
+        telemetry: Telemetry,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tick = tick
+        self._telemetry = telemetry
+        self._now = monotonic
+        self._looks: dict[Key, _Look] = {}
+        self._turned = monotonic()
+        telemetry.gauge(families.TICKS_OVERDUE).set_function(lambda: float(len(self.overdue())))
+
+    async def tick(self, namespace: str, name: str) -> float | None:
+        """As the tick that it goes through: what that answers or raises is passed on."""
+        key, began = (namespace, name), self._now()
+        before = self._looks.setdefault(key, _Look(began, DUE_MIN_S))
+        late = began - before.ended - before.due_after_s
+        if late >= 0:
+            self._telemetry.histogram(families.TICK_LAG).observe(late)
+        # What fails is looked at again within this.
+        due_after_s: float | None = RETRY_MAX_S
+        outcome = "unforeseen"
+        try:
+            due_after_s = await self._tick(namespace, name)
+            outcome = "ok" if due_after_s is not None else "gone"
+        except ModelRouteError as error:
+            outcome = word_for(error)
+            raise
+        except asyncio.CancelledError:
+            due_after_s, outcome = None, "gone"
+            raise
+        finally:
+            self._note(key, outcome, began, due_after_s)
+        return due_after_s
+
+    def _note(self, key: Key, outcome: str, began: float, due_after_s: float | None) -> None:
+        now = self._now()
+        self._telemetry.counter(families.TICKS, outcome).inc()
+        self._telemetry.histogram(families.TICK_DURATION).observe(now - began)
+        if due_after_s is None:
+            self._looks.pop(key, None)
+            self._telemetry.forget(*key)
+        else:
+            self._looks[key] = _Look(now, due_after_s)
+
+    def overdue(self) -> list[Key]:
+        """The ModelRoutes of which no look ended for three times as long as it should have taken until the next."""
+        now = self._now()
+        return sorted(key for key, look in self._looks.copy().items() if look.is_overdue(now))
+
+    def problem(self) -> str:
+        """What is wrong, in a sentence; empty where nothing is."""
+        silent_s = self._now() - self._turned
+        if silent_s > OVERDUE_FACTOR * max(BEAT_S, DUE_MIN_S):
+            return f"the event loop has not turned for {silent_s:.0f} s"
+        late = self.overdue()
+        if not late:
+            return ""
+        named = ", ".join("/".join(key) for key in late[:NAMED_AT_MOST])
+        more = f" and {len(late) - NAMED_AT_MOST} more" if len(late) > NAMED_AT_MOST else ""
+        return f"{len(late)} of {len(self._looks)} ModelRoutes are overdue: {named}{more}"
+
+    async def beat(self) -> None:
+        """Until cancelled: show that the event loop turns, also where there is nothing to look at."""
+        while True:
+            self._turned = self._now()
+            await asyncio.sleep(BEAT_S)

@@ -9,6 +9,7 @@ export PYTHONPATH := $(CURDIR)/hack
 export MODELROUTE_UNDER_MAKE := 1
 
 .DEFAULT_GOAL := help
+include hack/packaging.mk
 .NOTPARALLEL:
 .PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards lock clean
 
@@ -18,7 +19,7 @@ help:
 demo: programs ## a promotion and three rollbacks on a real gateway, in under 6 minutes
 	$(PY) -m demo
 
-test: lint unit property integration e2e ## everything that has to hold, in the order below
+test: lint unit property packaging integration e2e ## everything that has to hold, in the order below
 
 lint: setup ## style, types, layers, and that crds/ matches the Python types
 	.venv/bin/ruff check .
@@ -27,12 +28,13 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 	.venv/bin/lint-imports
 	$(PY) -m modelroute.api.crds --check
 	$(PY) -m dashboards --check
+	$(PY) -m package_files --check
 
 unit: setup ## tests of one thing at a time
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest -n 2 tests/unit
 
 property: setup ## tests of what holds for all inputs
-	$(PY) -m pytest tests/property
+	$(PY) -m pytest -n 2 tests/property
 
 integration: programs ## tests against a real API server and a real stack
 	$(PY) -m pytest tests/integration
@@ -64,6 +66,10 @@ dashboards: setup ## write the dashboard and the tables of docs/metrics.md anew
 lock: ## write hack/requirements/dev.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra dev --output-file hack/requirements/dev.txt pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --constraint hack/requirements/dev.txt --output-file hack/image/requirements.txt pyproject.toml
+	printf 'aiohttp\nprometheus-client\n' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --constraint hack/requirements/dev.txt --output-file hack/kind/requirements.txt -
 
 clean: ## remove .venv, .stack and caches (what was built stays in the cache outside)
 	@if [ -x $(PY) ]; then $(PY) -m devstack down; fi

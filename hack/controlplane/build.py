@@ -54,6 +54,29 @@ def recipe(program: str) -> Recipe:
                 ("-tags", "remove_all_sd", "-ldflags", f"-s -w {stamp}"),
                 minutes=4,
             )
+        case "helm" | "helm-unittest":
+            version = versions.helm()
+            kubernetes = versions.known(versions.required("helm", "k8s.io/client-go"))
+            # Helm believes that it speaks to the Kubernetes that it was built with: v0.36.3 of the libraries is 1.36.
+            stamp = f"-X helm.sh/helm/v3/internal/version.version=v{version}" + "".join(
+                f" -X helm.sh/helm/v3/{package}.k8sVersionMajor=1"
+                f" -X helm.sh/helm/v3/{package}.k8sVersionMinor={kubernetes.minor}"
+                for package in ("pkg/chartutil", "pkg/lint/rules")
+            )
+            packages = (
+                "helm.sh/helm/v3/cmd/helm",
+                "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
+            )
+            return Recipe("helm", str(version), packages, ("-ldflags", f"-s -w {stamp}"), minutes=6)
+        case "kubeconform":
+            version = versions.kubeconform()
+            return Recipe(
+                "kubeconform",
+                str(version),
+                ("github.com/yannh/kubeconform/cmd/kubeconform",),
+                ("-ldflags", f"-s -w -X main.version=v{version}"),
+                minutes=1,
+            )
         case _:
             raise SetupError(f"There is no recipe for building {program}.")
 

@@ -8,6 +8,8 @@ from controlplane.versions import Version, parse
 
 _ARGUMENTS = {
     "go": ["version"],
+    "helm": ["version", "--template={{.Version}}"],
+    "kubeconform": ["-v"],
     "kubectl": ["version", "--client"],
     "traefik": ["version"],
 }

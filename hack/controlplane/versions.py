@@ -56,20 +56,29 @@ def required(module: str, path: str) -> str:
 
 
 def kubernetes() -> Version:
-    return _known(required("kubernetes", "k8s.io/kubernetes"))
+    return known(required("kubernetes", "k8s.io/kubernetes"))
 
 
 def prometheus() -> Version:
     """Prometheus 3.15.1 is the Go module's v0.315.1."""
-    module = _known(required("prometheus", "github.com/prometheus/prometheus"))
+    module = known(required("prometheus", "github.com/prometheus/prometheus"))
     return Version(module.minor // 100, module.minor % 100, module.patch)
 
 
 def gateway_api() -> Version:
-    return _known(required("gateway-api", "sigs.k8s.io/gateway-api"))
+    return known(required("gateway-api", "sigs.k8s.io/gateway-api"))
 
 
-def _known(text: str) -> Version:
+def helm() -> Version:
+    return known(required("helm", "helm.sh/helm/v3"))
+
+
+def kubeconform() -> Version:
+    return known(required("kubeconform", "github.com/yannh/kubeconform"))
+
+
+def known(text: str) -> Version:
+    """The version that a go.mod names. Raises SetupError where it is none."""
     version = parse(text)
     if version is None:
         raise SetupError(f"{text!r} in a go.mod under hack/go is not a version.")
@@ -105,6 +114,12 @@ def accepted(name: str) -> Accepted:
             return Accepted("3.7, from 3.7.6 on", lambda v: v.numbers[:2] == (3, 7) and v.patch >= 6)
         case "prometheus" | "promtool":
             return Accepted("3.5 or a later 3", lambda v: v.major == 3 and v.minor >= 5)
+        case "helm":
+            return Accepted("3.19 or a later 3", lambda v: v.major == 3 and v.minor >= 19)
+        case "helm-unittest":
+            return Accepted("1.1 or a later 1", lambda v: v.major == 1 and v.minor >= 1)
+        case "kubeconform":
+            return Accepted("0.6.7 or a later 0", lambda v: v.major == 0 and v.numbers >= (0, 6, 7))
         case "go":
             return Accepted("1.26.0 or later", lambda v: v.numbers >= MINIMUM_GO)
         case _:

@@ -97,6 +97,7 @@ def test_a_program_that_is_nowhere_is_one_sentence() -> None:
         ("prometheus, version 2.42.0+ds (branch: debian/sid)", Version(2, 42, 0, "ds")),
         ("etcd Version: 3.5.1\nGit SHA: e8732fb5f", Version(3, 5, 1)),
         ("Version:      3.7.15\nCodename:     langres", Version(3, 7, 15)),
+        ("v3.21.4", Version(3, 21, 4)),
         ("command not found", None),
     ],
 )
@@ -113,6 +114,8 @@ def test_a_version_is_read_from_what_programs_print(text: str, version: Version 
         ("traefik", ["3.7.6", "3.7.15"], ["3.7.5", "3.8.0", "2.11.0"]),
         ("prometheus", ["3.5.0", "3.15.1"], ["2.53.0", "3.4.2", "4.0.0"]),
         ("promtool", ["3.5.0", "3.15.1"], ["2.53.0"]),
+        ("helm", ["3.19.0", "3.22.1"], ["3.18.6", "4.0.0", "3.20.0-rc.1"]),
+        ("kubeconform", ["0.6.7", "0.8.0"], ["0.6.6", "1.0.0"]),
         ("go", ["1.26.0", "1.27.1", "2.0.0"], ["1.25.9", "1.26rc1"]),
     ],
 )

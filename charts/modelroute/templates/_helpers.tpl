@@ -1,0 +1,84 @@
+{{- define "modelroute.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "modelroute.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "modelroute.labels" -}}
+{{ include "modelroute.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: modelroute
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "modelroute.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "modelroute.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "modelroute.image" -}}
+{{- $image := .Values.image -}}
+{{- $where := ternary $image.repository (printf "%s/%s" $image.registry $image.repository) (empty $image.registry) -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $where $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $where (default .Chart.AppVersion $image.tag) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "modelroute.leaseNamespace" -}}
+{{- default .Release.Namespace .Values.leaderElection.namespace -}}
+{{- end }}
+
+{{- define "modelroute.leaseName" -}}
+{{- default (include "modelroute.fullname" .) .Values.leaderElection.name -}}
+{{- end }}
+
+{{/* Where the operator answers, as its configuration says; 0: it serves no metrics. */}}
+{{- define "modelroute.metricsPort" -}}
+{{- dig "telemetry" "metrics" "port" 8080 .Values.config | int -}}
+{{- end }}
+
+{{- define "modelroute.healthPort" -}}
+{{- dig "telemetry" "health" "port" 8081 .Values.config | int -}}
+{{- end }}
+
+{{/* The operator's configuration file. */}}
+{{- define "modelroute.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- if .Values.watch.namespaces -}}
+{{- $_ := set $config "namespaces" .Values.watch.namespaces -}}
+{{- end -}}
+{{- if .Values.leaderElection.enabled -}}
+{{- $lease := dict "enabled" true "namespace" (include "modelroute.leaseNamespace" .) "name" (include "modelroute.leaseName" .) -}}
+{{- $_ := set $config "leaderElection" $lease -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end }}
+
+{{/* The rules of files/clusterrole.yaml, the one place where the operator's rights are written. */}}
+{{- define "modelroute.rules" -}}
+{{- $role := .Files.Get "files/clusterrole.yaml" | fromYaml -}}
+{{- toYaml (required "files/clusterrole.yaml has no rules" $role.rules) -}}
+{{- end }}
+
+{{- define "modelroute.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "modelroute.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

@@ -11,7 +11,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards lock clean
+.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -62,6 +62,9 @@ crds: setup ## write crds/ anew from the Python types
 
 dashboards: setup ## write the dashboard and the tables of docs/metrics.md anew
 	$(PY) -m dashboards
+
+krew: setup ## make the archive of the kubectl plugin for this platform
+	$(PY) hack/krew/build.py archive
 
 lock: ## write hack/requirements/dev.txt anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

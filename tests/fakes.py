@@ -193,6 +193,7 @@ class Events:
     async def announce(self, about: Json, said: Announcement, *, now: float) -> None:
         def do() -> Json:
             self._world.events.append(said)
+            self._world.told_at.append(now)
             return {}
 
         self._world.write(Write("events", "create", said.reason.value, {"message": said.message}), do)
@@ -248,6 +249,7 @@ class World:
     objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     journal: list[Write] = field(default_factory=list)
     events: list[Announcement] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)
     backends: Backends = field(default_factory=Backends)
     _version: int = 0
 

@@ -31,13 +31,14 @@ class BadChat(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a client asked for. `max_tokens` None: the length of the canned answer."""
+    """What a client asked for. `max_tokens` None: the length of the canned answer. `text`: all of its messages."""
 
     model: str
     prompt_tokens: int
     max_tokens: int | None
     stream: bool
     include_usage: bool
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def parse_chat(body: Any) -> ChatRequest:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise BadChat("messages must be a list with at least one message", "messages")
-    prompt_tokens = sum(len(_text(message).split()) for message in messages)
+    texts = [_text(message) for message in messages]
+    prompt_tokens = sum(len(text.split()) for text in texts)
     max_tokens = body.get("max_completion_tokens", body.get("max_tokens"))
     if max_tokens is not None and (type(max_tokens) is not int or max_tokens < 1):
         raise BadChat("max_tokens must be a whole number of at least 1", "max_tokens")
@@ -83,7 +85,7 @@ def parse_chat(body: Any) -> ChatRequest:
         raise BadChat("stream must be true or false", "stream")
     options = body.get("stream_options")
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
-    return ChatRequest(model, prompt_tokens, max_tokens, stream, include_usage)
+    return ChatRequest(model, prompt_tokens, max_tokens, stream, include_usage, "\n\n".join(texts))
 
 
 def _text(message: Any) -> str:
@@ -124,6 +126,21 @@ def answer(text: str, max_tokens: int | None) -> Answer:
     if max_tokens is None:
         return Answer(tuple(words), "stop")
     return Answer(tuple(islice(cycle(words), max_tokens)), "length")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An answer that a server was given for one question; every duration of it times `slow`."""
+
+    text: str
+    slow: float = 1.0
+
+    def within(self, max_tokens: int | None) -> Answer:
+        """As it is, or cut at `max_tokens`."""
+        words = tuple(self.text.split())
+        if max_tokens is None or len(words) <= max_tokens:
+            return Answer(words, "stop")
+        return Answer(words[:max_tokens], "length")
 
 
 @dataclass(frozen=True, slots=True)

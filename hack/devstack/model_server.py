@@ -15,7 +15,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 
@@ -27,6 +27,7 @@ from devstack.model_answers import (
     Answer,
     BadChat,
     ChatRequest,
+    Known,
     Reply,
     Speed,
     answer,
@@ -51,6 +52,8 @@ class ModelSettings:
     speed: Speed = field(default_factory=Speed)
     faults: Faults = field(default_factory=Faults)
     seed: int = 0
+    book: Callable[[str], Known | None] | None = None
+    """answers to known questions, by the text of all messages; other questions get a canned answer"""
 
 
 class ModelServer:
@@ -132,10 +135,10 @@ class ModelServer:
                 return await self._hang(request)
             if fate.fails:
                 return _error(500, "InternalServerError", "The engine failed, as it was told to.")
-            given = answer(canned, asked.max_tokens)
-            return await self._reply(
-                request, arrived=arrived, asked=asked, fate=fate, given=given, slow=faults.slow_factor
-            )
+            known = self.settings.book(asked.text) if self.settings.book is not None and not fate.unsafe else None
+            given = answer(canned, asked.max_tokens) if known is None else known.within(asked.max_tokens)
+            slow = faults.slow_factor * (1.0 if known is None else known.slow)
+            return await self._reply(request, arrived=arrived, asked=asked, fate=fate, given=given, slow=slow)
 
     async def _hang(self, request: web.Request) -> web.Response:
         # aiohttp cancels this when the client goes away; at a shutdown the connection is cut, not answered.

@@ -120,7 +120,6 @@ def test_every_binding_names_a_role_and_an_account_that_are_there(render: Render
 @pytest.mark.parametrize("case", CASES)
 def test_the_operator_can_read_the_configuration(render: Render, case: str, tmp_path: Path) -> None:
     (text,) = (each["data"]["operator.yaml"] for each in render(case) if "operator.yaml" in each.get("data", {}))
-    content = yaml.safe_load(text)
     place = tmp_path / "operator.yaml"
     place.write_text(text)
 

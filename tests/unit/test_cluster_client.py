@@ -287,17 +287,30 @@ async def test_what_may_not_be_written_any_more_is_not_sent_and_what_is_read_is(
     assert asked == ["GET"]
 
 
-async def test_a_json_patch_is_sent_as_one(tmp_path: Path) -> None:
-    """The kubernetes client makes a strategic merge patch of anything that is not a list."""
-    sent: list[str | None] = []
+async def test_a_json_patch_reaches_the_server_as_one(tmp_path: Path) -> None:
+    got: list[tuple[str, bytes]] = []
 
-    def note(request: BaseHTTPRequestHandler) -> None:
-        sent.append(request.headers.get("Content-Type"))
-        answering(200, '{"kind": "x"}')(request)
+    class Handler(BaseHTTPRequestHandler):
+        def do_PATCH(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers["Content-Type"], body))
+            answering(200, '{"kind": "ModelRoute"}')(self)
 
-    with server(note) as url:
-        objects = objects_at(tmp_path, url)
-        await objects.json_patch(MODEL_ROUTES, "chat", "x", [{"op": "add", "path": "/a", "value": 1}])
-        objects.close()
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: pytest has its own words."""
 
-    assert sent == ["application/json-patch+json"]
+    operations: list[Json] = [{"op": "test", "path": "/spec", "value": {}}]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        objects = objects_at(tmp_path, f"http://127.0.0.1:{http.server_address[1]}")
+        try:
+            await objects.json_patch(MODEL_ROUTES, "chat", "support", operations)
+        finally:
+            objects.close()
+            http.shutdown()
+            thread.join()
+
+    ((content_type, body),) = got
+    assert content_type == "application/json-patch+json"
+    assert json.loads(body) == operations

@@ -155,18 +155,19 @@ def test_how_bad_it_could_still_be_shrinks_as_requests_come() -> None:
     assert known().findings[0].worst_difference is None
 
 
-def test_how_bad_it_could_still_be_is_below_the_truth_in_at_most_5_percent_of_gates() -> None:
-    """The candidate is worse by 1.2 points in every window; 1.2 is on the grid, the hardest case."""
+@pytest.mark.parametrize("worse", [0.012, 0.0119, 0.01, 0.009])
+def test_how_bad_it_could_still_be_is_below_the_truth_in_at_most_5_percent_of_gates(worse: float) -> None:
+    """The candidate is worse by so much in every window: on the grid, just below a margin of it, and in between."""
     chance = np.random.default_rng(31)
     runs, below = 100, 0
     for _ in range(runs):
         state = start(DESIGN)
         for k in range(1, 21):
             state = advance(
-                DESIGN, state, window(k, (chance.binomial(300, 0.022), 300), (chance.binomial(2700, 0.01), 2700))
+                DESIGN, state, window(k, (chance.binomial(300, 0.01 + worse), 300), (chance.binomial(2700, 0.01), 2700))
             )
             worst = assess(DESIGN, state).findings[0].worst_difference
-            if worst is not None and worst <= 0.012:
+            if worst is not None and worst <= worse:
                 below += 1
                 break
 
@@ -179,7 +180,7 @@ def test_a_margin_counts_as_refuted_only_with_all_larger_ones() -> None:
 
     assert smallest_refuted(log_e, 0.05) == MARGINS[4]
     assert smallest_refuted(np.full(len(MARGINS), 4.0), 0.05) == MARGINS[0]
-    assert smallest_refuted(np.zeros(len(MARGINS)), 0.05) is None
+    assert np.isnan(smallest_refuted(np.zeros(len(MARGINS)), 0.05))
 
 
 def test_a_candidate_as_bad_as_the_margin_is_called_safe_in_at_most_5_percent_of_gates() -> None:

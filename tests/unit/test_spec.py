@@ -30,7 +30,7 @@ def example(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_reads_strictly(path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text(encoding="utf-8")):
-        if manifest["kind"] == "ModelRoute":
+        if manifest.get("kind") == "ModelRoute":
             parse(ModelRoute, manifest, strict=True)
 
 

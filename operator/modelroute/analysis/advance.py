@@ -13,7 +13,7 @@ from modelroute.analysis.bank import Bank, after_window, restarted
 from modelroute.analysis.bounds import log_e_bounds
 from modelroute.analysis.counts import Seen, seen_by
 from modelroute.analysis.design import Design, Window
-from modelroute.analysis.evidence import State, Tally
+from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.layout import Kind, Layout, layout_of
 from modelroute.analysis.limits import limited_after
 from modelroute.analysis.mixture import Flags, Floats
@@ -122,10 +122,11 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
     bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])
-    return [
-        _put_together(job, part, bound)
-        for job, part, bound in zip(jobs, _parted(after, sizes), bounds, strict=True)
-    ]  # fmt: skip
+    banks = list(_parted(after, sizes))
+    limited = limited_after(
+        [(job.design, job.layout, job.state, job.seen, bank) for job, bank in zip(jobs, banks, strict=True)]
+    )
+    return [_put_together(*each) for each in zip(jobs, banks, limited, bounds, strict=True)]
 
 
 def _log_ratios(
@@ -155,13 +156,13 @@ def _chunks(rows: NDArray[np.intp]) -> Iterable[NDArray[np.intp]]:
     return (rows[begin : begin + _TOGETHER] for begin in range(0, len(rows), _TOGETHER))
 
 
-def _put_together(job: _Job, bank: Bank, bounds: Floats) -> State:
+def _put_together(job: _Job, bank: Bank, limited: tuple[Limited, ...], bounds: Floats) -> State:
     return State(
         until=job.window.end,
         asked=job.state.asked,
         bank=bank,
         tallies=tuple(_tallied(job, index, tally) for index, tally in enumerate(job.state.tallies)),
-        limited=limited_after(job.design, job.layout, job.state, job.seen, bank),
+        limited=limited,
         bounds=bounds,
     )
 

@@ -194,7 +194,8 @@ def _answering(design: Design, layout: Layout, log_e: Floats, limit: float) -> I
 
 
 def _findings(design: Design, layout: Layout, state: State, log_e: Floats, limit: float) -> Iterator[Finding]:
-    limited, bounds = iter(state.limited), iter(state.bounds)
+    limited = iter(state.limited)
+    worst = iter(smallest_refuted(state.bounds, design.beta).tolist())
     for index, pair in enumerate(layout.pairs):
         yield _finding(
             design, layout, index, pair,
@@ -202,13 +203,13 @@ def _findings(design: Design, layout: Layout, state: State, log_e: Floats, limit
             log_e=log_e,
             limit=limit,
             own=next(limited) if pair.limits else None,
-            bound=next(bounds) if pair.compares else None,
+            worst=next(worst) if pair.compares else math.nan,
         )  # fmt: skip
 
 
 def _finding(
     design: Design, layout: Layout, index: int, pair: Pair, *,
-    state: State, log_e: Floats, limit: float, own: Limited | None, bound: Floats | None,
+    state: State, log_e: Floats, limit: float, own: Limited | None, worst: float,
 ) -> Finding:  # fmt: skip
     part = math.log(max(shares(design, pair.objective.action), 1))
     form = math.log(form_share(pair))
@@ -241,7 +242,7 @@ def _finding(
         log_safe=safe,
         proven_safe=proven,
         reference_too=not harmful and broken >= limit,
-        worst_difference=None if bound is None else smallest_refuted(bound, design.beta),
+        worst_difference=None if math.isnan(worst) else worst,
         overdispersion=design.overdispersion,
         forecast=Forecast(pair.objective, pair.compares, own, design.beta, design.overdispersion),
     )

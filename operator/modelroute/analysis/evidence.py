@@ -16,7 +16,7 @@ from modelroute.analysis.mixture import Floats
 MARGINS: Final[Floats] = (
     np.asarray([0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 35.0]) / 100
 )
-"""The margins that "could still be up to x pp worse" chooses from. Shape (15,), rising."""
+"""The margins whose evidence "could still be up to x pp worse" is told from. Shape (15,), rising."""
 
 
 @dataclass(frozen=True, slots=True)

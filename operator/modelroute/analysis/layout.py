@@ -115,6 +115,7 @@ def checked_of(design: Design) -> tuple[Comparison, ...]:
     return tuple(each for each in design.comparisons if design.checks_split and each.reference is not None)
 
 
+@lru_cache(maxsize=4096)
 def shares(design: Design, action: Action) -> int:
     """Between how many equal parts the sum of `action` is divided."""
     counted = sum(pair.objective.action is action for pair in pairs_of(design))

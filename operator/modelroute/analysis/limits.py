@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,19 +13,67 @@ from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import Limited, State
 from modelroute.analysis.layout import Kind, Layout
+from modelroute.analysis.mixture import Floats
 from modelroute.analysis.one_arm import Direction, log_e_sums
 
 
-def limited_after(design: Design, layout: Layout, state: State, seen: Seen, bank: Bank) -> tuple[Limited, ...]:
-    """`State.limited` after a window; `bank` is the bank after it."""
-    limited = [index for index, pair in enumerate(layout.pairs) if pair.limits]
-    if not limited:
-        return ()
-    before, after = _rows(layout, state.bank), _rows(layout, bank)
-    return tuple(
-        each if seen.absolute[index] is None else _after(design, layout, index, each, seen, before[index], after[index])
-        for index, each in zip(limited, state.limited, strict=True)
+def limited_after(attempts: Sequence[tuple[Design, Layout, State, Seen, Bank]]) -> list[tuple[Limited, ...]]:
+    """`State.limited` of each attempt after a window; the bank is the one after it.
+
+    The sums of all attempts are looked up in one stroke: that is what most of the time would go to.
+    """
+    found = [list(state.limited) for _, _, state, _, _ in attempts]
+    due = [
+        _Due(at, line, index, design, layout, limited, counts)
+        for at, (design, layout, state, seen, _) in enumerate(attempts)
+        for line, (index, limited) in enumerate(zip(_limited(layout), state.limited, strict=True))
+        if (counts := seen.absolute[index]) is not None
+    ]
+    if due:
+        harm = _growth(due, Direction.HARM)
+        safe = _growth(due, Direction.SAFE)
+        for each, against, for_it in zip(due, harm, safe, strict=True):
+            _, _, state, seen, bank = attempts[each.at]
+            found[each.at][each.line] = _after(each, float(against), float(for_it), state, seen, bank)
+    return [tuple(each) for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """One pair that a window brings `counts` (n, x) for: `line` of the attempt `at`, pair `index` of its layout."""
+
+    at: int
+    line: int
+    index: int
+    design: Design
+    layout: Layout
+    limited: Limited
+    counts: tuple[float, float]
+
+    @property
+    def limit(self) -> float:
+        limit = self.layout.pairs[self.index].objective.limit
+        assert limit is not None, "the layout has seen to it"
+        return limit
+
+
+def _limited(layout: Layout) -> Iterable[int]:
+    return (index for index, pair in enumerate(layout.pairs) if pair.limits)
+
+
+def _growth(due: Sequence[_Due], direction: Direction) -> Floats:
+    """By how much the sums' ln E grows with the window, uncapped, for each of `due`."""
+    harm = direction is Direction.HARM
+    rows = [
+        (*((each.limited.total, each.limited.bad) if harm else (each.limited.gate_total, each.limited.gate_bad)),
+         *each.counts, each.design.overdispersion, each.limit)
+        for each in due
+    ]  # fmt: skip
+    total, bad, n, x, d, limit = np.asarray(rows, dtype=np.float64).T
+    then, now = log_e_sums(
+        np.stack([total, total + n]) / d, np.stack([bad, bad + x]) / d, limit=limit, direction=direction
     )
+    return np.asarray(now - then)
 
 
 def log_broken(limited: Limited, log_row: float) -> float:
@@ -48,40 +97,28 @@ def log_harm(limited: Limited, log_row: float, log_above: float | None) -> float
     return limited.log_alone + min(broken - limited.log_alone, log_above)
 
 
-def _rows(layout: Layout, bank: Bank) -> dict[int, float]:
-    values = bank.log_e
-    return {row.owner: float(values[i]) for i, row in enumerate(layout.rows) if row.kind is Kind.LIMIT}
+def _after(each: _Due, harm: float, safe: float, state: State, seen: Seen, bank: Bank) -> Limited:
+    """One pair after the window, of which the sums' evidence grew by `harm` and by `safe`."""
+    limited, (n, x) = each.limited, each.counts
+    (place,) = each.layout.of(Kind.LIMIT, each.index)
+    row = each.layout.rows[place]
 
+    def grown(log_e: float, growth: float, cap: float, goal: float) -> float:
+        return _short(log_e + min(growth, max(cap, (goal - log_e) * LACKING_PART)))
 
-def _after(
-    design: Design, layout: Layout, index: int, limited: Limited, seen: Seen, row_before: float, row_after: float
-) -> Limited:
-    counts, limit = seen.absolute[index], layout.pairs[index].objective.limit
-    assert counts is not None, "the caller has seen to it"
-    assert limit is not None, "the caller has seen to it"
-    (row,) = (layout.rows[i] for i in layout.of(Kind.LIMIT, index))
-    n, x = counts
-    d = design.overdispersion
-
-    def grown(bad: float, total: float, log_e: float, direction: Direction, cap: float, goal: float) -> float:
-        sums = np.asarray([total, total + n]) / d, np.asarray([bad, bad + x]) / d
-        then, now = log_e_sums(*sums, limit=limit, direction=direction)
-        most = max(cap, (goal - log_e) * LACKING_PART)
-        return _short(log_e + min(float(now - then), most))
-
-    beta = -math.log(design.beta)
-    goal = -math.log(row.level * row.weight)
+    beta = -math.log(each.design.beta)
     after = replace(
         limited,
         bad=limited.bad + x,
         total=limited.total + n,
-        log_sums=grown(limited.bad, limited.total, limited.log_sums, Direction.HARM, row.cap, goal),
+        log_sums=grown(limited.log_sums, harm, row.cap, -math.log(row.level * row.weight)),
         gate_bad=limited.gate_bad + x,
         gate_total=limited.gate_total + n,
-        log_safe=grown(limited.gate_bad, limited.gate_total, limited.log_safe, Direction.SAFE, beta / 2, beta),
+        log_safe=grown(limited.log_safe, safe, beta / 2, beta),
     )
-    if not seen.alone[index]:
+    if not seen.alone[each.index]:
         return after
+    row_before, row_after = (float(of.log_e[place]) for of in (state.bank, bank))
     growth = log_broken(after, row_after) - log_broken(limited, row_before)
     return replace(after, log_alone=_short(limited.log_alone + growth))
 

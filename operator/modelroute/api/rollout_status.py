@@ -13,6 +13,8 @@ from modelroute.api.status import Conditions, EvidenceList, LiveWeight
 
 ENGINE_STATE_LIMIT: Final = 262_144
 """Characters: 16 objectives × 8 candidates × 3 processes × 16 capitals in doubles, four times over."""
+CHECKPOINT_LIMIT: Final = 32_768
+"""Characters: four times what an attempt with one candidate and 4 objectives takes. Larger ones are not kept twice."""
 
 
 class RolloutPhase(StrEnum):
@@ -90,9 +92,23 @@ class WindowRecord(Wire):
     end: Instant = Field(description="End of the window.")
     step: Annotated[int, Field(ge=0)] = Field(description="Index of the step that was live, from 0.")
     counts: Sentence = Field(
-        description="Bad of all requests by objective and arm, for example errors/small=3/120 errors/large=1/480."
+        description="Bad of all requests by objective and arm, for example errors/small=3/120 errors/large=1/480; "
+        "slow/small=8,1/100 with more histogram boundaries, errors/small=3;2/120 where max counts others as bad."
     )
+    completions: Line | None = Field(
+        None, description="Answered requests by arm, for example large=480 small=120, while the split was live."
+    )
+    settled: bool | None = Field(None, description="Whether the split had settled, so that all evidence counted.")
     note: Line | None = Field(None, description="What was not known in this window, in short.")
+
+
+class Checkpoint(Wire):
+    """What the statistics knew between two windows, so that the windows after it can be gone through again."""
+
+    until: Instant = Field(description="End of the last window before it.")
+    state: Annotated[str, Field(max_length=CHECKPOINT_LIMIT)] = Field(
+        description="State of the statistics then, as in engineState."
+    )
 
 
 class ModelRolloutStatus(Wire):
@@ -151,6 +167,9 @@ class ModelRolloutStatus(Wire):
     sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(None, description="What was counted in each step.")
     windows: Annotated[list[WindowRecord], Keep(last=60)] | None = Field(
         None, description="The last windows of evidence, the newest last."
+    )
+    checkpoints: Annotated[list[Checkpoint], Keep(last=2)] | None = Field(
+        None, description="States of the statistics among these windows, for modelroute explain."
     )
     engine_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the statistics after evidenceUntil, for the operator alone."

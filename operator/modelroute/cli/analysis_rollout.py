@@ -15,11 +15,11 @@ def rollout_answer(table: RolloutTable) -> dict[str, Any]:
     played = replay(table.design(), table.domain_windows())
     return {
         "verdicts": [look.verdict.value for look in played.looks],
-        "logE": [_log(look.assessment.rollback_log_evidence) for look in played.looks],
-        "pauseLogE": [_log(look.assessment.pause_log_evidence) for look in played.looks],
+        "logE": [log_or_none(look.assessment.rollback_log_evidence) for look in played.looks],
+        "pauseLogE": [log_or_none(look.assessment.pause_log_evidence) for look in played.looks],
         "logLimit": played.final.log_limit,
         "decision": _decision(played),
-        "objectives": [_finding(finding) for finding in played.final.findings],
+        "objectives": [finding_answer(finding) for finding in played.final.findings],
         "answering": [_answering(each) for each in played.final.answering],
     }
 
@@ -46,15 +46,16 @@ def _weighed_most(assessment: Assessment) -> dict[str, Any]:
     }
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def finding_answer(finding: Finding) -> dict[str, Any]:
+    """What is known of one objective and candidate."""
     tally = finding.tally
     return {
         "objective": finding.objective,
         "candidate": finding.candidate,
         "reference": finding.reference or None,
         "verdict": finding.verdict.value,
-        "logE": _log(finding.log_e),
-        "logSafe": _log(finding.log_safe),
+        "logE": log_or_none(finding.log_e),
+        "logSafe": log_or_none(finding.log_safe),
         "provenSafe": finding.proven_safe,
         "couldBeWorseBy": finding.worst_difference,
         "windows": tally.windows,
@@ -78,12 +79,13 @@ def _rate(bad: float, total: float, interval: Interval) -> dict[str, Any]:
 def _answering(each: Answering) -> dict[str, Any]:
     return {
         "candidate": each.candidate,
-        "logMany": _log(each.log_many),
-        "logFew": _log(each.log_few),
+        "logMany": log_or_none(each.log_many),
+        "logFew": log_or_none(each.log_few),
         "tooMany": each.mismatch,
         "tooFew": each.silent,
     }
 
 
-def _log(value: float | None) -> float | None:
+def log_or_none(value: float | None) -> float | None:
+    """ln 0 is None."""
     return None if value is None or value == -math.inf else value

@@ -57,7 +57,7 @@ def _objectives(findings: list[dict[str, Any]]) -> Table:
             each["candidate"],
             _rate(each["rates"]["candidate"]),
             _rate(each["rates"]["reference"]),
-            "not known" if worse is None else f"{100 * worse:.3g} pp",
+            "not known" if worse is None else f"{100 * worse:.4g} pp",
             _e(each["logE"]),
             each["verdict"],
         )

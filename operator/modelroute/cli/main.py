@@ -5,11 +5,26 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from modelroute import __version__
+from modelroute.cli.act import VERBS
 from modelroute.cli.analyze import analyze
+from modelroute.cli.bring_in import bring_in
+from modelroute.cli.compare import compare
+from modelroute.cli.evaluate import evaluate
+from modelroute.cli.explain import explain
+from modelroute.cli.get import get
+from modelroute.cli.history import history
+from modelroute.cli.lint import lint
+from modelroute.cli.log import log
+from modelroute.cli.plan import plan
+from modelroute.cli.report import report
+from modelroute.cli.status import status
+from modelroute.cli.wait import wait
+from modelroute.cli.watch import watch
 from modelroute.errors import ModelRouteError
 
 
@@ -46,13 +61,38 @@ def operator(config: Path, kubeconfig: str | None, log_level: str) -> None:
     run(read_settings(config), kubeconfig=kubeconfig)
 
 
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="kubectl modelroute")
+def plugin() -> None:
+    """Watch and steer canary rollouts of language models."""
+
+
+PLUGIN_COMMANDS: Final = (get, status, watch, *VERBS, history, explain, plan, wait, report, lint)
+for command in PLUGIN_COMMANDS:
+    cli.add_command(command)
+    plugin.add_command(command)
 cli.add_command(analyze)
+cli.add_command(bring_in)
+cli.add_command(compare)
+cli.add_command(evaluate)
+cli.add_command(log)
 
 
 def main() -> None:
-    """The entry point; what a person can mend is one sentence, not a traceback."""
+    """The entry point of `modelroute`."""
+    run(cli, "modelroute")
+
+
+def kubectl_main() -> None:
+    """The entry point of `kubectl modelroute`: the same commands, without the operator."""
+    run(plugin, "kubectl modelroute")
+
+
+def run(group: click.Group, name: str) -> None:
+    """Run `group` as the program `name`; what a person can mend is one sentence, not a traceback."""
     try:
-        cli(standalone_mode=False)
+        code = group(prog_name=name, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import urllib3
 import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from kubernetes.config import kube_config
 
 from modelroute.errors import Conflict, Invalid, Unavailable
 
@@ -25,6 +27,8 @@ READ_TIMEOUT_S = 10.0
 FIELD_MANAGER = "modelroute"
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 MESSAGE_LIMIT = 400
+OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""Where a pod finds the namespace that it runs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +49,46 @@ SERVICES = Kind("", "v1", "services")
 LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 
-def configuration(kubeconfig: str | None = None) -> client.Configuration:
-    """From `kubeconfig` (a path), else from the pod's ServiceAccount, else from $KUBECONFIG or the home directory."""
+# The loader checks little of what is in the file before it uses it.
+KUBECONFIG_ERRORS = (
+    config.ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError
+)  # fmt: skip
+
+
+def configuration(kubeconfig: str | None = None, *, context: str | None = None) -> client.Configuration:
+    """From `kubeconfig` (a path), else from the pod's ServiceAccount, else from $KUBECONFIG or the home directory.
+
+    `context` names one of the kubeconfig's; None is its current one. Raises Invalid.
+    """
     into = client.Configuration()
     try:
-        if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if in_cluster(kubeconfig, context):
             config.load_incluster_config(client_configuration=into)
         else:
-            config.load_kube_config(config_file=kubeconfig, client_configuration=into)
-    except (config.ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError) as error:
-        # The loader checks little of what is in the file before it uses it.
+            config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=into)
+    except KUBECONFIG_ERRORS as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
         raise Invalid(f"no way to reach the API server is configured: {told}") from error
     into.retries = urllib3.Retry(0)
     return into
+
+
+def in_cluster(kubeconfig: str | None, context: str | None) -> bool:
+    """Whether the pod's own ServiceAccount is meant: nothing else is named, and this is a pod."""
+    return kubeconfig is None and context is None and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def namespace_of(kubeconfig: str | None = None, *, context: str | None = None) -> str:
+    """The namespace that the same credentials are set up for; "default" where nothing says."""
+    if in_cluster(kubeconfig, context):
+        return OWN_NAMESPACE.read_text(encoding="utf-8").strip() if OWN_NAMESPACE.is_file() else "default"
+    try:
+        # The client's own list of contexts needs a current one even where another is asked for.
+        merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+        chosen = merged["contexts"].get_with_name(context or merged["current-context"])
+        return str(chosen["context"].safe_get("namespace") or "default")
+    except KUBECONFIG_ERRORS:
+        return "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +143,12 @@ class Objects:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Json | None:
         try:
-            return await self._call("GET", _path(kind, namespace, name))
+            return await self._call("GET", path_of(kind, namespace, name))
         except NotFound:
             return None
 
     async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Json]:
-        answer = await self._call("GET", _path(kind, namespace), query={"labelSelector": labels})
+        answer = await self._call("GET", path_of(kind, namespace), query={"labelSelector": labels})
         items: list[Json] = answer.get("items", [])
         return items
 
@@ -127,7 +157,7 @@ class Objects:
         found = []
         query = {"limit": "500"}
         while True:
-            answer = await self._call("GET", _path(kind, namespace), query=query, accept=_NAMES_ONLY)
+            answer = await self._call("GET", path_of(kind, namespace), query=query, accept=_NAMES_ONLY)
             found += [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in answer.get("items", [])]
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
@@ -135,21 +165,21 @@ class Objects:
             query = {**query, "continue": more}
 
     async def create(self, kind: Kind, namespace: str, body: Json) -> Json:
-        return await self._call("POST", _path(kind, namespace), body=body)
+        return await self._call("POST", path_of(kind, namespace), body=body)
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
         """`body` is the whole object with the resourceVersion that was read: a newer one is a `Conflict`."""
-        return await self._call("PUT", _path(kind, namespace, name), body=body)
+        return await self._call("PUT", path_of(kind, namespace, name), body=body)
 
     async def replace_status(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
         """`body` is the whole object with the resourceVersion that was read: a newer one is a `Conflict`."""
-        return await self._call("PUT", _path(kind, namespace, name) + "/status", body=body)
+        return await self._call("PUT", path_of(kind, namespace, name) + "/status", body=body)
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Json) -> Json:
         """Server-side apply as our field manager, taking back what others changed of what is ours."""
         return await self._call(
             "PATCH",
-            _path(kind, namespace, name),
+            path_of(kind, namespace, name),
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
             body=body,
             content_type="application/apply-patch+yaml",
@@ -158,13 +188,13 @@ class Objects:
     async def json_patch(self, kind: Kind, namespace: str, name: str, operations: Sequence[Json]) -> Json:
         """A JSON Patch (RFC 6902); one whose `test` fails is `Invalid` and changes nothing."""
         return await self._call(
-            "PATCH", _path(kind, namespace, name), body=list(operations), content_type="application/json-patch+json"
+            "PATCH", path_of(kind, namespace, name), body=list(operations), content_type="application/json-patch+json"
         )
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
         """Delete the object with that UID; one that is gone already is no error."""
         try:
-            await self._call("DELETE", _path(kind, namespace, name), body={"preconditions": {"uid": uid}})
+            await self._call("DELETE", path_of(kind, namespace, name), body={"preconditions": {"uid": uid}})
         except NotFound:
             return
 
@@ -179,32 +209,37 @@ class Objects:
         accept: str = "application/json",
     ) -> Json:
         def send() -> Json:
-            return self._send(method, path, query or {}, body, {"Accept": accept, "Content-Type": content_type})
+            return self.send(method, path, query=query, body=body, content_type=content_type, accept=accept)
 
         return await _in_pool(self._pool, send)
 
-    def _send(
+    def send(
         self,
         method: str,
         path: str,
-        query: Mapping[str, str],
-        body: Json | Sequence[Json] | None,
-        headers: Mapping[str, str],
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Json | Sequence[Json] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        timeout_s: float | None = None,
     ) -> Json:
+        """One call, in the caller's own thread; errors as above. `timeout_s` of silence is too long, by default 10."""
         call = f"{method} {path}"
         request = self._api.param_serialize(
             method=method,
             resource_path=path,
-            query_params=list(query.items()),
-            header_params=dict(headers),
-            # The client makes JSON of the types that it knows; a JSON Patch as text it would send as a strategic merge.
-            body=json.dumps(body) if headers["Content-Type"] == "application/apply-patch+yaml" else body,
+            query_params=list((query or {}).items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            # As it is: the client makes JSON of it, and would send a JSON Patch that is text already as a merge patch.
+            body=body if isinstance(body, dict) or body is None else list(body),
             auth_settings=["BearerToken"],
         )
         if method != "GET" and not self._may_write():
             raise Unavailable(f"{call} is not sent: this operator does not lead any more")
         try:
-            answer = self._api.call_api(*request, _request_timeout=self._timeouts)
+            connect_s, read_s = self._timeouts
+            answer = self._api.call_api(*request, _request_timeout=(connect_s, timeout_s or read_s))
             raw = answer.read()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(f"the API server did not answer {call}: {type(error).__name__}") from error
@@ -243,7 +278,8 @@ async def _in_pool(pool: ThreadPoolExecutor, send: Callable[[], Json]) -> Json:
     return await asyncio.get_running_loop().run_in_executor(pool, send)
 
 
-def _path(kind: Kind, namespace: str, name: str = "") -> str:
+def path_of(kind: Kind, namespace: str, name: str = "") -> str:
+    """The REST path of an object, or of all of its kind; an empty `namespace` means every one."""
     root = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
-    within = f"/namespaces/{namespace}" if namespace else ""
-    return f"{root}{within}/{kind.plural}" + (f"/{name}" if name else "")
+    where = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{where}/{kind.plural}" + (f"/{name}" if name else "")

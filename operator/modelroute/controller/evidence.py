@@ -17,7 +17,7 @@ from modelroute.rollout.words import evidence as evidence_in_words
 
 def evidence_of(record: Record, objectives: Iterable[Objective]) -> list[Evidence]:
     """An entry for each objective and candidate; `objectives` give the words of the bounds."""
-    bounds = {objective.name: _bound(objective) for objective in objectives}
+    bounds = {objective.name: bound_in_words(objective) for objective in objectives}
     assessment = assess(record.attempt.design, record.progress.engine)
     return [_entry(finding, assessment, bounds.get(finding.objective)) for finding in assessment.findings]
 
@@ -52,7 +52,7 @@ def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evide
         reference_rate=_rate(tally.reference_bad, tally.reference_total),
         candidate_interval=_interval(finding.candidate_interval) if tally.candidate_total else None,
         reference_interval=_interval(finding.reference_interval) if tally.reference_total else None,
-        could_be_worse_by=None if finding.worst_difference is None else f"{finding.worst_difference * 100:.2g}pp",
+        could_be_worse_by=None if finding.worst_difference is None else f"{finding.worst_difference * 100:.4g}pp",
         candidate_requests=round(tally.candidate_total),
         reference_requests=round(tally.reference_total),
         candidate_bad=tally.candidate_bad,
@@ -70,7 +70,8 @@ def _told(finding: Finding) -> Iterator[str]:
         yield f"{finding.tally.skipped} windows could not be counted"
 
 
-def _bound(objective: Objective) -> str:
+def bound_in_words(objective: Objective) -> str:
+    """'at most 0.5%, and at most 0.2pp above the reference'."""
     parts = []
     if objective.max is not None:
         parts.append(f"at most {objective.max}")

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
+from modelroute.analysis.design import Window
 from modelroute.api.fields import format_instant
-from modelroute.api.rollout_status import ModelRolloutStatus, StepSums, Tally, WindowRecord
-from modelroute.rollout.attempt import Progress, Record
+from modelroute.api.rollout_status import (
+    CHECKPOINT_LIMIT,
+    Checkpoint,
+    ModelRolloutStatus,
+    StepSums,
+    Tally,
+    WindowRecord,
+)
+from modelroute.controller.window_text import written
+from modelroute.rollout.attempt import Progress, Record, Stage
+from modelroute.rollout.consume import window_of
 from modelroute.rollout.evidence import WindowReading
 
-WINDOWS_KEPT = 60
+WINDOWS_KEPT: Final = 60
+CHECKPOINT_EVERY: Final = 30
+"""Windows: of the 60 that are kept at least the last 30 can be gone through again, at no more than two states more."""
 
 
 def consumed_in(readings: Iterable[WindowReading], before: Progress, after: Progress) -> tuple[WindowReading, ...]:
@@ -18,14 +32,58 @@ def consumed_in(readings: Iterable[WindowReading], before: Progress, after: Prog
     return tuple(sorted(new, key=lambda each: each.end))
 
 
-def windows_after(status: ModelRolloutStatus, new: Sequence[WindowReading], step: int) -> list[WindowRecord]:
-    """The windows that the status keeps, with `new` ones of the step of that index."""
-    kept = [*(status.windows or ()), *(_window(reading, step) for reading in new)]
-    return kept[-WINDOWS_KEPT:]
+def shown_to_engine(before: Record, new: Sequence[WindowReading], scrape_interval_s: float) -> list[Window]:
+    """What the engine was shown of `new`, the readings that `before` was about to take."""
+    windows = []
+    for reading in new:
+        windows.append(window_of(before, reading, scrape_interval_s))
+        slowest = max(before.progress.slowest_p99_s, reading.slowest_p99_s or 0.0)
+        before = Record(before.attempt, replace(before.progress, slowest_p99_s=slowest))
+    return windows
 
 
-def sums_after(status: ModelRolloutStatus, new: Sequence[WindowReading], record: Record, step: int) -> list[StepSums]:
-    """What was counted in each step, with `new` windows of the step of that index."""
+def windows_after(
+    status: ModelRolloutStatus, new: Sequence[WindowReading], shown: Sequence[Window], step: int
+) -> list[WindowRecord]:
+    """The windows that the status keeps, with `new` ones of the step of that index; `shown` is what the engine saw."""
+    added = (written(window, step, _note(reading)) for reading, window in zip(new, shown, strict=True))
+    return [*(status.windows or ()), *added][-WINDOWS_KEPT:]
+
+
+def checkpoints_after(status: ModelRolloutStatus) -> list[Checkpoint] | None:
+    """The states that are kept beside the windows: the present one too, where the last is many windows ago.
+
+    `status` is the one before new windows are added; its engine's state costs nothing to keep once more.
+    """
+    kept = list(status.checkpoints or ())
+    since = [each for each in status.windows or () if not kept or each.end > kept[-1].until]
+    state, until = status.engine_state, status.evidence_until
+    if len(since) >= CHECKPOINT_EVERY and state is not None and until is not None and len(state) <= CHECKPOINT_LIMIT:
+        kept.append(Checkpoint(until=until, state=state))
+    return kept[-2:] or None
+
+
+def sums_after(
+    status: ModelRolloutStatus, new: Sequence[WindowReading], before: Progress, record: Record
+) -> list[StepSums]:
+    """What was counted in each step and when it was live, with `new` windows of the step that was live `before`."""
+    return with_times(_counted(status, new, record, before.step), before, record.progress)
+
+
+def with_times(sums: Sequence[StepSums], before: Progress, after: Progress) -> list[StepSums]:
+    """`sums` with the times of the step that was live `before`: since when, and until when if it was left since."""
+    step = before.step
+    stays = after.stage is Stage.PROGRESSING and after.step == step
+    live_at = after.live_at if stays else before.live_at
+    left_at = None if stays else after.finished_at or after.step_at
+    times = {
+        "live_at": None if live_at is None else format_instant(live_at),
+        "left_at": None if left_at is None else format_instant(left_at),
+    }
+    return [each.model_copy(update=times) if each.step == step else each for each in sums]
+
+
+def _counted(status: ModelRolloutStatus, new: Sequence[WindowReading], record: Record, step: int) -> list[StepSums]:
     sums = {each.step: each for each in status.sums or ()}
     if new:
         before = sums.get(step)
@@ -46,14 +104,5 @@ def sums_after(status: ModelRolloutStatus, new: Sequence[WindowReading], record:
     return [sums[index] for index in sorted(sums)]
 
 
-def _window(reading: WindowReading, step: int) -> WindowRecord:
-    counts = (
-        f"{objective}/{arm}={outcome.compared[0]:g}/{outcome.total:g}"
-        for (objective, arm), outcome in sorted(reading.outcomes.items())
-    )
-    return WindowRecord(
-        end=format_instant(reading.end),
-        step=step,
-        counts=" ".join(counts),
-        note="; ".join(dict.fromkeys(f"{each.reason}: {each.message}" for each in reading.unknown)) or None,
-    )
+def _note(reading: WindowReading) -> str:
+    return "; ".join(dict.fromkeys(f"{each.reason}: {each.message}" for each in reading.unknown))

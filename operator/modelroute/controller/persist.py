@@ -7,7 +7,13 @@ from modelroute.api.resources import ModelRollout, ModelRoute, identity
 from modelroute.api.rollout_status import ModelRolloutStatus
 from modelroute.cluster.client import Json
 from modelroute.controller.evidence import evidence_of
-from modelroute.controller.history import consumed_in, sums_after, windows_after
+from modelroute.controller.history import (
+    checkpoints_after,
+    consumed_in,
+    shown_to_engine,
+    sums_after,
+    windows_after,
+)
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import spec_of, status_of, updated
@@ -53,8 +59,12 @@ def _history(seen: Seen, record: Record, before: ModelRolloutStatus) -> dict[str
     if was is None or was.attempt.name != record.attempt.name or was.progress.stage is not Stage.PROGRESSING:
         return {}
     new = consumed_in(seen.observation.look.readings, was.progress, record.progress)
-    step = was.progress.step
-    return {"windows": windows_after(before, new, step), "sums": sums_after(before, new, record, step)}
+    shown = shown_to_engine(was, new, seen.observation.terms.scrape_interval_s)
+    return {
+        "windows": windows_after(before, new, shown, was.progress.step),
+        "checkpoints": checkpoints_after(before),
+        "sums": sums_after(before, new, was.progress, record),
+    }
 
 
 async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:

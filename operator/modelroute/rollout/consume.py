@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from modelroute.analysis.design import Window
-from modelroute.analysis.engine import advance, assess
+from modelroute.analysis.engine import Assessment, State, advance, assess
 from modelroute.rollout.attempt import Progress, Record, weights_of
 from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.split import TOTAL
@@ -70,19 +70,36 @@ def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s
     While the split settles only the engine's fast path gets the counts. It ends with the window whose evidence decides:
     what comes after it, in a batch that was read late, cannot take the decision away.
     """
-    attempt, progress = record.attempt, record.progress
-    live, begin = progress.live_at is not None, looks_from(record)
-    asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
+    attempt, begin = record.attempt, looks_from(record)
     for reading in sorted(readings, key=lambda reading: reading.end):
-        if reading.end <= progress.consumed_until or reading.start < begin:
+        if reading.end <= record.progress.consumed_until or reading.start < begin:
             continue
-        start = settled_at(Record(attempt, progress), scrape_interval_s)
-        settled = start is not None and reading.start >= start
-        completions = reading.completions if live else {}
-        window = Window(reading.start, reading.end, reading.outcomes, asked, settled or not live, completions)
-        engine = advance(attempt.design, progress.engine, window)
+        window = window_of(record, reading, scrape_interval_s)
+        engine = advance(attempt.design, record.progress.engine, window)
         found = assess(attempt.design, engine)
-        progress = replace(
+        record = folded(record, reading, engine, found, scrape_interval_s)
+        if found.rollback_breached:
+            break
+    return record
+
+
+def window_of(record: Record, reading: WindowReading, scrape_interval_s: float) -> Window:
+    """What the engine is shown of `reading`, the next that `record` is about to take."""
+    live = record.progress.live_at is not None
+    asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
+    settled = not live or _has_settled(record, reading, scrape_interval_s)
+    return Window(reading.start, reading.end, reading.outcomes, asked, settled, reading.completions if live else {})
+
+
+def folded(
+    record: Record, reading: WindowReading, engine: State, found: Assessment, scrape_interval_s: float
+) -> Record:  # fmt: skip
+    """`record` after `reading`, which made the engine's state `engine` and what is known `found`."""
+    progress = record.progress
+    settled = _has_settled(record, reading, scrape_interval_s)
+    return Record(
+        record.attempt,
+        replace(
             progress,
             engine=engine,
             consumed_until=reading.end,
@@ -91,10 +108,13 @@ def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s
             slowest_p99_s=max(progress.slowest_p99_s, reading.slowest_p99_s or 0.0),
             unknown=reading.unknown,
             pause_breached=progress.pause_breached or found.pause_breached,
-        )
-        if found.rollback_breached:
-            break
-    return Record(attempt, progress)
+        ),
+    )
+
+
+def _has_settled(record: Record, reading: WindowReading, scrape_interval_s: float) -> bool:
+    start = settled_at(record, scrape_interval_s)
+    return start is not None and reading.start >= start
 
 
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:

@@ -251,7 +251,7 @@ def _must_prove(finding: Finding) -> bool:
 def _to_prove(finding: Finding) -> str:
     told = f"{finding.candidate} is not proven safe on {finding.objective} yet"
     if finding.worst_difference is not None:
-        told += f", it could still be up to {finding.worst_difference * 100:.2g} pp worse"
+        told += f", it could still be up to {finding.worst_difference * 100:.4g} pp worse"
     if finding.requests_lacking:
         told += f" (about {count(math.ceil(finding.requests_lacking))} more requests at the rates seen so far)"
     return told

@@ -1,0 +1,1 @@
+"""The archive and the manifest of the kubectl plugin."""

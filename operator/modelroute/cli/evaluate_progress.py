@@ -1,0 +1,133 @@
+"""What a person sees while suites are run: a bar on a terminal, plain lines elsewhere; and a table at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+from rich import progress as rich_progress
+from rich.console import Console
+from rich.table import Table
+
+from modelroute.compare.domain import Comparison
+from modelroute.compare.judging.pass_over import Judged
+from modelroute.compare.results import Sample, read_samples
+
+LINES_PER_SUITE: Final = 4
+"""Plain lines while one model answers one suite: at a quarter, a half, three quarters, and the end."""
+
+
+class Progress:
+    """A Watcher for a person who looks at `out`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.written = 0
+        self._console = Console(file=out, soft_wrap=True, highlight=False)
+        self._bar: rich_progress.Progress | None = None
+        if self._console.is_terminal:
+            self._bar = rich_progress.Progress(
+                rich_progress.TextColumn("{task.description}"),
+                rich_progress.BarColumn(),
+                rich_progress.MofNCompleteColumn(),
+                rich_progress.TextColumn("{task.fields[errors]}"),
+                rich_progress.TimeRemainingColumn(),
+                console=self._console,
+            )
+        self._task: rich_progress.TaskID | None = None
+        self._items = self._done = self._errors = 0
+
+    def __enter__(self) -> Self:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the screen in order; more than once does no harm."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def begins(self, model: str, suite: str, *, items: int, answered: int) -> None:
+        self._items, self._done, self._errors = items, answered, 0
+        if self._bar is not None:
+            self._task = self._bar.add_task(f"{model} · {suite}", total=items, completed=answered, errors="")
+        elif answered:
+            self._line(model, suite, f"{answered} of {items} answered before")
+
+    def sampled(self, model: str, suite: str, sample: Sample) -> None:
+        self.written += sample.error is None
+        self._done += 1
+        self._errors += sample.error is not None
+        errors = f"{self._errors} {'error' if self._errors == 1 else 'errors'}" if self._errors else ""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=1, errors=errors)
+        elif self._done * LINES_PER_SUITE // self._items > (self._done - 1) * LINES_PER_SUITE // self._items:
+            self._line(model, suite, f"{self._done} of {self._items}{', ' if errors else ''}{errors}")
+
+    def judged(self, model: str, suite: str, told: Judged) -> None:
+        if told.judged or told.errors:
+            errors = f", {told.errors} without a score (the last: {told.last_error})" if told.errors else ""
+            self._line(model, suite, f"{told.judged} judged{errors}")
+
+    def stopped(self, model: str, reason: str) -> None:
+        self._console.print(f"Stopped: {reason}", style="bold", markup=False)
+
+    def _line(self, model: str, suite: str, text: str) -> None:
+        self._console.print(f"{model} · {suite}: {text}", markup=False)
+
+
+def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
+    """What was measured, a line a model and suite. `modelroute compare` has the intervals, and decides."""
+    table = Table(title=f"{comparison.name}: what was answered", title_justify="left")
+    for name in ("model", "suite"):
+        table.add_column(name)
+    for name in (
+        "answers",
+        "errors",
+        "refusals",
+        "violations",
+        "scores",
+        "p50",
+        "p95",
+        f"cost ({comparison.currency})",
+    ):
+        table.add_column(name, justify="right")
+    for model in comparison.models:
+        for suite in comparison.suites:
+            table.add_row(model.name, suite.name, *_cells(read_samples(folder, model.name, suite.name)))
+    Console(file=out, highlight=False, width=None if out.isatty() else 140).print(table)
+
+
+def _cells(samples: tuple[Sample, ...]) -> list[str]:
+    answers = [sample for sample in samples if sample.error is None]
+    judged = [sample.violation for sample in answers if sample.violation is not None]
+    names = dict.fromkeys(name for sample in answers for name in sample.scores)
+    scores = [f"{name} {_mean([s.scores[name] for s in answers if name in s.scores]):.3f}" for name in names]
+    times = sorted(sample.latency_s for sample in answers if sample.latency_s is not None)
+    costs = [sample.cost for sample in samples if sample.cost is not None]
+    return [
+        str(len(answers)),
+        str(len(samples) - len(answers)),
+        str(sum(sample.refused for sample in answers)),
+        f"{sum(judged)} of {len(judged)}" if judged else "-",
+        "\n".join(scores) or "-",
+        _seconds(times, 0.5),
+        _seconds(times, 0.95),
+        f"{sum(costs):.4f}" if costs else "-",
+    ]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _seconds(times: list[float], share: float) -> str:
+    """The smallest time that at least `share` of the answers kept."""
+    if not times:
+        return "-"
+    return f"{times[max(-int(-share * len(times) // 1), 1) - 1]:.2f} s"

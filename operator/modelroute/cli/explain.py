@@ -1,0 +1,52 @@
+"""`modelroute explain`: why an attempt went back, and what it would have taken."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from typing import TextIO
+
+import click
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("-n", "--namespace", default=None, help="Default: that of the kubeconfig's context.")
+@click.option("-f", "--filename", "file", type=click.File("r", encoding="utf-8", lazy=True),
+              help="A ModelRollout in a file instead of a cluster; - is standard input.")  # fmt: skip
+@click.option(
+    "--attempt", type=click.IntRange(min=1), default=None, help="Of a ModelRoute: which; default: the latest."
+)
+@click.option("--windows", type=click.IntRange(min=0), default=8, show_default=True, help="How many to show.")
+@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), default=None,
+              help="Default: $KUBECONFIG, else ~/.kube/config.")  # fmt: skip
+@click.option("--context", default=None, help="One of the kubeconfig's contexts; default: its current one.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def explain(
+    name: str | None, namespace: str | None, file: TextIO | None, attempt: int | None, windows: int,
+    kubeconfig: str | None, context: str | None, output: str,
+) -> None:  # fmt: skip
+    """Why a rollout went back, or has not, and what it would have taken: NAME is a ModelRoute or a ModelRollout.
+
+    The numbers are computed again by the engine, from the windows that the ModelRollout keeps; see docs/explain.md.
+    """
+    # Here, because scipy and pydantic take a while to load, and `modelroute --help` needs neither.
+    from modelroute.cli.explain_answer import answer
+    from modelroute.cli.explain_input import from_cluster, from_file, told_by
+    from modelroute.cli.explain_tables import print_account
+    from modelroute.explaining.account import account_of
+
+    if file is not None:
+        body = from_file(file, name=name, attempt=attempt)
+    elif name is None:
+        raise click.UsageError("say which: the name of a ModelRoute or of a ModelRollout, or -f FILE")
+    else:
+        where = {"namespace": namespace, "kubeconfig": kubeconfig, "context": context}
+        body = asyncio.run(from_cluster(name, **where, attempt=attempt))
+    told = told_by(body)
+    found = answer(told, account_of(told.record, told.kept))
+    if output == "json":
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_account(found, sys.stdout, windows=windows)

@@ -1,0 +1,115 @@
+"""What a command of the plugin stands on: a way to the API server, a clock, and the options that choose them.
+
+Tests hand in a `Session` of their own as click's `obj`; a person gets one that speaks to the cluster of the kubeconfig.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from modelroute.errors import Invalid, ModelRouteError
+
+Json = dict[str, Any]
+_CHOOSING = frozenset({"namespace", "kubeconfig", "kube_context"})
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Cluster(Protocol):
+    """What `modelroute.cluster.reader.Reader` offers; an empty namespace means all of them."""
+
+    namespace: str
+
+    def route(self, namespace: str, name: str) -> Json | None: ...
+
+    def rollout(self, namespace: str, name: str) -> Json | None: ...
+
+    def routes(self, namespace: str) -> list[Json]: ...
+
+    def rollouts(self, namespace: str, route: str) -> list[Json]: ...
+
+    def events(self, namespace: str, name: str, uid: str) -> list[Json]: ...
+
+    def table(self, namespace: str) -> Json: ...
+
+    def annotate(self, namespace: str, name: str, annotation: str, value: str, *, version: str) -> Json: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`namespace` is the one that the person means; `now` gives unix seconds, `sleep` takes seconds."""
+
+    cluster: Cluster
+    namespace: str
+    now: Callable[[], float] = field(default=time.time)
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+    def must_get(self, name: str) -> Json:
+        """The ModelRoute of that name. Raises Invalid where there is none."""
+        found = self.cluster.route(self.namespace, name)
+        if found is None:
+            raise Invalid(
+                f"there is no ModelRoute {name} in namespace {self.namespace}: `modelroute get -A` lists all that you "
+                "may see"
+            )
+        return found
+
+
+def complete_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of ModelRoutes for a shell; none where the cluster cannot be asked, because a shell shows no errors."""
+    try:
+        session = open_session(context)
+        rows = session.cluster.table(session.namespace)["rows"]
+    except ModelRouteError:
+        return []
+    names = (str(row["cells"][0]) for row in rows)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def open_session(context: click.Context) -> Session:
+    """The session that the options of the command ask for. Raises Invalid, Unavailable."""
+    chosen = context.params
+    given = context.find_object(Session)
+    if given is None:
+        # Here, because the kubernetes client takes half a second to load, and `--help` needs none of it.
+        from modelroute.cluster.reader import open_reader
+
+        cluster = open_reader(chosen.get("kubeconfig"), chosen.get("kube_context"))
+        given = Session(cluster, cluster.namespace)
+    namespace = chosen.get("namespace") or given.namespace
+    return Session(given.cluster, namespace, given.now, given.sleep)
+
+
+def on_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
+    """-n, --context and --kubeconfig, as kubectl has them; `command` gets the session that they choose first."""
+
+    def run(**given: Any) -> Any:
+        # open_session finds the options among the context's parameters.
+        others = {name: value for name, value in given.items() if name not in _CHOOSING}
+        try:
+            return command(open_session(click.get_current_context()), **others)
+        except ModelRouteError as error:
+            raise click.ClickException(str(error)) from error
+
+    chosen: Callable[..., Any] = functools.update_wrapper(run, command)
+    for option in (
+        click.option(
+            "--kubeconfig",
+            type=click.Path(exists=True, dir_okay=False),
+            help="The kubeconfig; default: $KUBECONFIG, else ~/.kube/config.",
+        ),
+        click.option("--context", "kube_context", help="The context of the kubeconfig; default: its current one."),
+        click.option("-n", "--namespace", help="The namespace; default: the context's."),
+    ):
+        chosen = option(chosen)
+    return chosen
+
+
+def name_argument(command: F) -> F:
+    """NAME of a ModelRoute, completed by the shell."""
+    return click.argument("name", shell_complete=complete_names)(command)

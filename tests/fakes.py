@@ -132,11 +132,13 @@ class Kind:
 
         return self._world.write(Write(self._kind, "patch", name, {"operations": list(operations)}), do)
 
-    async def delete(self, namespace: str, name: str, *, uid: str) -> None:
+    async def delete(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
         def do() -> Json:
             found = self._world.objects.get((self._kind, namespace, name))
             if found is not None and found["metadata"]["uid"] != uid:
                 raise Conflict("the UID is another one")
+            if found is not None and version not in {None, found["metadata"]["resourceVersion"]}:
+                raise Conflict("the object has been modified")
             self._world.objects.pop((self._kind, namespace, name), None)
             return {}
 

@@ -433,6 +433,20 @@ async def test_the_oldest_attempts_beyond_the_limit_go_and_the_latest_stays() ->
     assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-4", "support-5"]
 
 
+async def test_an_attempt_that_was_created_and_never_begun_is_deleted_once_nobody_wants_it() -> None:
+    world, ticker = await stable()
+    world.faults.before = lambda write: Unavailable("down") if str(write) == "status modelrollouts" else None
+    world.apply(large=60, small=40)
+    with pytest.raises(Unavailable):
+        await run_until(world, ticker, in_phase("Progressing"))
+    assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-1"]
+    world.faults.before = lambda _write: None
+    world.apply(large=100, small=0)
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert world.rollouts() == []
+
+
 async def test_a_rolled_back_revision_is_not_tried_again_by_a_fresh_operator() -> None:
     world = await run_with(rollback, Faults())
 

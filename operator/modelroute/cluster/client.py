@@ -191,10 +191,11 @@ class Objects:
             "PATCH", path_of(kind, namespace, name), body=list(operations), content_type="application/json-patch+json"
         )
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the object with that UID; one that is gone already is no error."""
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
+        """Delete the object with that UID, if its resourceVersion is still `version`; one that is gone is no error."""
+        preconditions = {"uid": uid} if version is None else {"uid": uid, "resourceVersion": version}
         try:
-            await self._call("DELETE", path_of(kind, namespace, name), body={"preconditions": {"uid": uid}})
+            await self._call("DELETE", path_of(kind, namespace, name), body={"preconditions": preconditions})
         except NotFound:
             return
 

@@ -36,5 +36,5 @@ class KindStore:
     async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json:
         return await self.objects.json_patch(self.kind, namespace, name, operations)
 
-    async def delete(self, namespace: str, name: str, *, uid: str) -> None:
-        await self.objects.delete(self.kind, namespace, name, uid=uid)
+    async def delete(self, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
+        await self.objects.delete(self.kind, namespace, name, uid=uid, version=version)

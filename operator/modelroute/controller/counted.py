@@ -62,9 +62,9 @@ class CountedObjects(Objects):
         with self._counted("patch", kind):
             return await super().json_patch(kind, namespace, name, operations)
 
-    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str | None = None) -> None:
         with self._counted("delete", kind):
-            await super().delete(kind, namespace, name, uid=uid)
+            await super().delete(kind, namespace, name, uid=uid, version=version)
 
     @contextmanager
     def _counted(self, verb: str, kind: Kind) -> Iterator[None]:

@@ -92,10 +92,17 @@ async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:
     return await ports.model_rollouts.create(namespace, body)
 
 
-async def tidy_history(ports: Ports, seen: Seen) -> None:
-    """Delete the oldest finished attempts beyond `historyLimit`."""
+async def tidy_history(ports: Ports, seen: Seen, decision: Decision) -> None:
+    """Delete the oldest finished attempts beyond `historyLimit`, and what was created and never begun."""
     namespace = seen.route.metadata.namespace
     finished = [each for each in seen.rollouts if (each.get("status") or {}).get("finishedAt")]
     for old in finished[: max(0, len(finished) - seen.route.spec.history_limit)]:
         if old is not seen.rollout:
             await ports.model_rollouts.delete(namespace, old["metadata"]["name"], uid=old["metadata"]["uid"])
+    present = decision.record.attempt.name if decision.record is not None else ""
+    for left in seen.rollouts:
+        metadata = left["metadata"]
+        if not (left.get("status") or {}).get("phase") and metadata["name"] != present:
+            # Of an operator that died in between. Not one that was read before its first status came.
+            version = metadata["resourceVersion"]
+            await ports.model_rollouts.delete(namespace, metadata["name"], uid=metadata["uid"], version=version)

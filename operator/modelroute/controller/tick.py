@@ -67,7 +67,7 @@ class Ticker:
             raise
         await announce(self.ports, seen, decision, now=self.clock())
         try:
-            await tidy_history(self.ports, seen)
+            await tidy_history(self.ports, seen, decision)
         except ModelRouteError as error:
             log.warning("%s: the history could not be tidied: %s", seen.key, error)
         return self._until_next_look(seen.observation.terms, decision)

@@ -1,5 +1,6 @@
 """What tests share: one local stack per run of pytest, started by the first test that asks for it."""
 
+import asyncio
 import re
 import secrets
 import signal
@@ -11,6 +12,11 @@ from devstack.process import end_with_make
 from devstack.stack import Stack
 
 _failed = False
+
+# On Python 3.11 pytest-asyncio 1.5 asks for a current event loop before the first async test of a run. If a plain
+# test ran before it, that makes a loop which nobody closes, and the warning fails the run (pytest-asyncio#724).
+# Said outright that there is none, it makes none.
+asyncio.set_event_loop(None)
 
 
 def pytest_configure() -> None:

@@ -11,7 +11,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards krew lock clean
+.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards fields pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -29,6 +29,7 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 	$(PY) -m modelroute.api.crds --check
 	$(PY) -m dashboards --check
 	$(PY) -m package_files --check
+	$(PY) -m fields_page --check
 
 unit: setup ## tests of one thing at a time
 	$(PY) -m pytest -n 2 tests/unit
@@ -62,6 +63,12 @@ crds: setup ## write crds/ anew from the Python types
 
 dashboards: setup ## write the dashboard and the tables of docs/metrics.md anew
 	$(PY) -m dashboards
+
+fields: setup ## write docs/fields.md anew from crds/
+	$(PY) -m fields_page
+
+pictures: programs ## take the pictures of docs/images/ anew
+	$(PY) -m demo.pictures
 
 krew: setup ## make the archive of the kubectl plugin for this platform
 	$(PY) hack/krew/build.py archive

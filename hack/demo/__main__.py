@@ -1,12 +1,18 @@
-"""python -m demo: the acts, then the summary. Exit code 0 if all ended as they should and no request was lost."""
+"""python -m demo: the acts, then the summary. Exit code 0 if all ended as they should and no request was lost.
+
+On a terminal the plugin's screen is drawn live while an act is played; anywhere else there are plain lines.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
+from rich.console import Console
+
 from controlplane.errors import SetupError
 from demo import story, summary
+from demo.stage import Stage
 from demo.teller import Teller
 from devstack.errors import StackError
 from devstack.process import end_in_order, end_with_make
@@ -32,10 +38,10 @@ def play(teller: Teller) -> int:
         scene.apply(story.manifest(scene.host, weights=(100, 0)))
         wait_until(lambda: scene.status(story.ROUTE).get("phase") == "Stable", what="the route is Stable")
         load = scene.start_load(rate=story.RATE, duration_s=story.LOAD_S, seed=3)
+        teller.say(f"to look for yourself meanwhile, elsewhere: export KUBECONFIG={stack.kubeconfig}")
         teller.say(f"{story.RATE:.0f} requests a second are sent to {stack.gateway_url} (Host: {scene.host})")
         wait_until(lambda: len(load.records()) > 100, what="requests are answered")
-        teller.say()
-        teller.say(story.FIRST_ACT)
+        teller.act(story.FIRST_ACT)
         scene.apply(story.manifest(scene.host, weights=(60, 40)))
         done = teller.follow(
             scene, load, until=lambda s: s.get("phase") == "Stable" and s.get("attempt") == 1, within_s=150
@@ -45,8 +51,7 @@ def play(teller: Teller) -> int:
             if not done:
                 break
             servers.append(scene.add_model(setback.service, seed=number, **setback.faults))
-            teller.say()
-            teller.say(setback.title)
+            teller.act(setback.title)
             scene.apply(story.manifest(scene.host, weights=(60, 40), small=setback.service))
             done = teller.follow(scene, load, until=_rolled_back(number), within_s=setback.within_s)
         if not done:
@@ -84,7 +89,9 @@ def _sum_up(teller: Teller, scene: Scene, records: list[RequestRecord], seen: li
 def main() -> None:
     end_in_order()
     end_with_make()
-    teller = Teller(lambda line: print(line, flush=True))
+    console = Console(highlight=False)
+    on_screen = console.is_terminal and not console.is_dumb_terminal
+    teller = Stage(console) if on_screen else Teller(lambda line: print(line, flush=True))
     try:
         sys.exit(play(teller))
     except (StackError, SetupError) as error:

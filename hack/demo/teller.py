@@ -23,8 +23,17 @@ class Teller:
         self._told: set[tuple[str, str]] = set()
         self._line = ""
 
+    def seconds(self) -> float:
+        """Since the demo began."""
+        return time.monotonic() - self._began
+
     def say(self, line: str = "") -> None:
-        self._out(f"{time.monotonic() - self._began:6.1f} s  {line}" if line else "")
+        self._out(f"{self.seconds():6.1f} s  {line}" if line else "")
+
+    def act(self, title: str) -> None:
+        """A new act begins."""
+        self.say()
+        self.say(title)
 
     def follow(self, scene: Scene, load: Load, *, until: Callable[[dict[str, object]], bool], within_s: float) -> bool:
         """Tell of the route and its traffic until the status says so; False if it does not within `within_s`."""

@@ -11,7 +11,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e bench-stats up down crds dashboards fields pictures krew lock clean
+.PHONY: help setup programs demo test lint unit property integration e2e bench-stats soak up down crds dashboards fields states pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -45,6 +45,9 @@ e2e: programs ## whole rollouts on real Traefik and Prometheus
 
 bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
 	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_stats
+
+soak: programs ## 200 routes, random rollouts and faults for 30 minutes; SOAK="--routes 20 --minutes 2" for less
+	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.soak $(SOAK)
 
 up: programs ## start the local stack in the background, for playing
 	$(PY) -m devstack up

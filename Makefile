@@ -30,6 +30,7 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 	$(PY) -m dashboards --check
 	$(PY) -m package_files --check
 	$(PY) -m fields_page --check
+	$(PY) -m states_page --check
 
 unit: setup ## tests of one thing at a time
 	$(PY) -m pytest -n 2 tests/unit
@@ -69,6 +70,9 @@ dashboards: setup ## write the dashboard and the tables of docs/metrics.md anew
 
 fields: setup ## write docs/fields.md anew from crds/
 	$(PY) -m fields_page
+
+states: setup ## draw docs/states.md anew from the table of states
+	$(PY) -m states_page
 
 pictures: programs ## take the pictures of docs/images/ anew
 	$(PY) -m demo.pictures

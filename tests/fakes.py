@@ -202,7 +202,10 @@ class Events:
 
 
 class Counting(Protocol):
-    """What counts are made of: requests a window, which part of an arm's is bad, and the weights on the route."""
+    """What counts are made of: requests a window, which part of an arm's is bad, and the weights on the route.
+
+    `bad_share` is by Service; of one objective alone by `objective/Service`.
+    """
 
     requests: float
     bad_share: dict[str, float]
@@ -230,9 +233,11 @@ class Prometheus:
             outcomes, completions = {}, {}
             for arm in query.arms:
                 total = float(round(self._world.requests * weights.get(arm.service, 0) / 10_000))
-                bad = float(round(total * self._world.bad_share.get(arm.service, 0.0)))
+                shares = self._world.bad_share
                 completions[arm.name] = total
                 for objective in query.objectives:
+                    share = shares.get(f"{objective.name}/{arm.service}", shares.get(arm.service, 0.0))
+                    bad = float(round(total * share))
                     outcomes[objective.name, arm.name] = Outcomes(total, (bad,), bad)
             yield WindowReading(start, start + query.window_s, outcomes, completions, ())
 

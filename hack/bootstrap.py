@@ -1,7 +1,8 @@
 """Makes .venv, with everything in hack/requirements/dev.txt and this package in it; `make` runs it before all else.
 
-Needs nothing but Python's standard library. It does nothing when .venv was already made from the same files. Its
-syntax is Python 3.6's, so that an old Python gives a sentence and not a traceback.
+`bootstrap.py eval` makes .venv-eval from hack/requirements/eval.txt in the same way, and so on for any lock's name.
+Needs nothing but Python's standard library. It does nothing when the environment was already made from the same files.
+Its syntax is Python 3.6's, so that an old Python gives a sentence and not a traceback.
 """
 
 import os
@@ -18,53 +19,74 @@ if sys.version_info < (3, 11):  # noqa: UP036  # this file is what says so
 import hashlib
 import importlib.util
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from controlplane import cache, progress
 from controlplane.errors import SetupError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ENVIRONMENT = REPOSITORY / ".venv"
-LOCK = REPOSITORY / "hack" / "requirements" / "dev.txt"
-_STAMP, _UNFINISHED = ENVIRONMENT / "modelroute.stamp", ENVIRONMENT / "modelroute.unfinished"
+LOCKS = REPOSITORY / "hack" / "requirements"
+# Published as source alone. They are small and pure Python; setuptools, of dev.txt, builds them.
+FROM_SOURCE = {"eval": "rouge-score,sqlitedict,word2number"}
 
 
-def main() -> int:
-    stamp = _fingerprint()
-    if _STAMP.is_file() and _STAMP.read_text(encoding="utf-8") == stamp:
-        return 0
+class Environment:
+    """A folder to make, and the lock that says what goes into it. `dev` is .venv, any other name .venv-NAME."""
+
+    def __init__(self, name: str = "dev", *, repository: Path = REPOSITORY, locks: Path = LOCKS) -> None:
+        self.folder = repository / (".venv" if name == "dev" else f".venv-{name}")
+        self.lock = locks / f"{name}.txt"
+        # The other locks hold what dev.txt does, in the same versions, and need its setuptools.
+        self.first = locks / "dev.txt"
+        self.from_source = FROM_SOURCE.get(name, "")
+        self.stamp = self.folder / "modelroute.stamp"
+        self.unfinished = self.folder / "modelroute.unfinished"
+        self.logs = "" if name == "dev" else f"-{name}"
+        if not self.lock.is_file():
+            raise SetupError(f"There is no environment {name!r}: {self.lock} is not there.")
+
+    def fingerprint(self) -> str:
+        """Changes with the lock, with what this package declares, and with the Python that it is made from."""
+        digest = hashlib.sha256(self.lock.read_bytes() + (REPOSITORY / "pyproject.toml").read_bytes())
+        return f"{digest.hexdigest()} python {sys.version_info[0]}.{sys.version_info[1]}\n"
+
+    def is_made(self) -> bool:
+        return self.stamp.is_file() and self.stamp.read_text(encoding="utf-8") == self.fingerprint()
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     try:
-        _make(stamp)
+        environment = Environment(*arguments[:1])
+        if not environment.is_made():
+            _make(environment)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the next `make` begins .venv anew.", file=sys.stderr)
+        print("Stopped; the next `make` begins anew.", file=sys.stderr)
         return 130
     return 0
 
 
-def _fingerprint() -> str:
-    """Changes with the lock, with what this package declares, and with the Python that .venv is made from."""
-    digest = hashlib.sha256(LOCK.read_bytes() + (REPOSITORY / "pyproject.toml").read_bytes())
-    return f"{digest.hexdigest()} python {sys.version_info[0]}.{sys.version_info[1]}\n"
-
-
-def _make(stamp: str) -> None:
+def _make(environment: Environment) -> None:
+    name = environment.folder.name
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise SetupError(
-            f"{sys.executable} comes without venv and ensurepip, which .venv is made with;"
+            f"{sys.executable} comes without venv and ensurepip, which {name} is made with;"
             f" on Debian and Ubuntu they are the package python3.{sys.version_info[1]}-venv."
         )
-    python = ENVIRONMENT / "bin" / "python"
-    anew = _UNFINISHED.exists() or not _is_this_python(python)
+    python = environment.folder / "bin" / "python"
+    anew = environment.unfinished.exists() or not _is_this_python(python)
     if anew:
-        options = ["--clear"] if ENVIRONMENT.exists() else []
+        options = ["--clear"] if environment.folder.exists() else []
         progress.run(
-            [sys.executable, "-m", "venv", *options, ENVIRONMENT], doing="making .venv", log=cache.log_file("venv")
+            [sys.executable, "-m", "venv", *options, environment.folder],
+            doing=f"making {name}",
+            log=cache.log_file(f"venv{environment.logs}"),
         )
-    _STAMP.unlink(missing_ok=True)
-    _UNFINISHED.touch()
+    environment.stamp.unlink(missing_ok=True)
+    environment.unfinished.touch()
     pip: list[str | Path] = [
         python,
         "-m",
@@ -74,22 +96,25 @@ def _make(stamp: str) -> None:
         "--no-input",
         "--progress-bar=off",
     ]
-    progress.run(
-        [*pip, "--require-hashes", "--only-binary=:all:", "--requirement", LOCK],
-        doing="installing the dependencies into .venv",
-        log=cache.log_file("dependencies"),
-    )
-    _UNFINISHED.unlink()
+    for lock in dict.fromkeys((environment.first, environment.lock)):
+        # The lock is whole; left to itself, pip refuses an extra that a locked package asks of another, for want of ==.
+        source = ["--no-deps", f"--no-binary={environment.from_source}"] if lock != environment.first else []
+        progress.run(
+            [*pip, "--require-hashes", "--only-binary=:all:", *source, "--no-build-isolation", "--requirement", lock],
+            doing=f"installing {lock.name} into {name}",
+            log=cache.log_file(f"dependencies-{lock.stem}"),
+        )
+    environment.unfinished.unlink()
     progress.run(
         [*pip, "--no-index", "--no-deps", "--no-build-isolation", "--editable", REPOSITORY],
-        doing="installing modelroute into .venv",
-        log=cache.log_file("modelroute"),
+        doing=f"installing modelroute into {name}",
+        log=cache.log_file(f"modelroute{environment.logs}"),
     )
-    _STAMP.write_text(stamp, encoding="utf-8")
+    environment.stamp.write_text(environment.fingerprint(), encoding="utf-8")
 
 
 def _is_this_python(python: Path) -> bool:
-    """Whether .venv has a working Python of this very minor version."""
+    """Whether the environment has a working Python of this very minor version."""
     if not python.exists():
         return False
     code = "import sys; print(*sys.version_info[:2])"
@@ -101,4 +126,4 @@ def _is_this_python(python: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -75,14 +75,14 @@ class Answers:
         )
 
 
-def results(answers: Mapping[str, Answers], *, suite: str = "tickets") -> Results:
+def results(answers: Mapping[str, Answers], *, suite: str = "tickets", currency: str = "USD") -> Results:
     """What a run of one suite would have left."""
     others = sorted({name for each in answers.values() for name in each.others})
     items = max(len(each.scores) for each in answers.values())
     manifest = Manifest(
         comparison="support",
         comparison_hash="0" * 16,
-        currency="USD",
+        currency=currency,
         models={name: ModelRecord(name) for name in answers},
         suites={suite: SuiteRecord("1", items, ("accuracy", *others))},
         tool={"modelroute": "0.1.0"},
@@ -123,7 +123,9 @@ class Strength:
     tokens: tuple[int, int] = (400, 120)
 
 
-def stand_ins(strengths: Mapping[str, Strength], *, items: int, seed: int = 11, suite: str = "tickets") -> Results:
+def stand_ins(
+    strengths: Mapping[str, Strength], *, items: int, seed: int = 11, suite: str = "tickets", currency: str = "USD"
+) -> Results:
     """Models of set strengths on the same items, some of which are hard for all of them."""
     rng = np.random.default_rng(seed)
     difficulty = rng.uniform(size=items)
@@ -140,7 +142,7 @@ def stand_ins(strengths: Mapping[str, Strength], *, items: int, seed: int = 11, 
             violations=[bool(value) for value in rng.uniform(size=items) < strength.violating],
             tokens=strength.tokens,
         )
-    return results(found, suite=suite)
+    return results(found, suite=suite, currency=currency)
 
 
 def two(large: Answers, small: Answers, **changes: Any) -> tuple[Comparison, Mapping[str, Measured]]:

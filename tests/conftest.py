@@ -12,6 +12,11 @@ from devstack.process import end_with_make
 from devstack.stack import Stack
 
 _failed = False
+_skipped: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="a test that skips fails the run: all it needs is there")
 
 # On Python 3.11 pytest-asyncio 1.5 asks for a current event loop before the first async test of a run. If a plain
 # test ran before it, that makes a loop which nobody closes, and the warning fails the run (pytest-asyncio#724).
@@ -28,6 +33,23 @@ def pytest_configure() -> None:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     global _failed  # noqa: PLW0603  # pytest hands no state from this hook to fixtures
     _failed = _failed or report.failed
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _skipped and session.config.getoption("--no-skips") and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if _skipped and config.getoption("--no-skips"):
+        terminalreporter.write_line(f"--no-skips: {len(_skipped)} skipped, which fails this run", red=True)
 
 
 @pytest.fixture(scope="session")

@@ -165,6 +165,53 @@ def test_an_endpoint_that_is_gone_stops_its_model_and_not_the_others(tmp_path):
     assert len(read_samples(tmp_path / "out", "good", "adversarial")) == 12
 
 
+class Dying:
+    """A model that answers so many requests, then drops every connection, until it is given more `lives`."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        finally:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        if self.lives == 0:
+            assert request.transport is not None
+            request.transport.close()
+        self.lives = max(self.lives - 1, 0)
+        return web.json_response({"choices": [{"message": {"content": "Answer: no"}, "finish_reason": "stop"}]})
+
+
+@needs_harness
+def test_an_endpoint_that_dies_half_way_keeps_what_it_answered_and_goes_on_later(tmp_path):
+    dying = Dying(lives=15)
+    with in_thread(standing_in([GOOD])) as urls, in_thread(dying.serving()) as url:
+        suites = [{"name": "negation", "limit": 60}]
+        path = written(tmp_path, {"dying": url, **urls}, suites=suites)
+        first, watcher = run(path, tmp_path / "out")
+        half = decide(read_comparison(path), read_results(tmp_path / "out"))
+        dying.lives = 1000
+        second, _ = run(path, tmp_path / "out")
+
+    assert not first.complete
+    assert re.search(r"^dying at \S+ answered none of the last 2\d requests \(the last: .+\)$", watcher.stops[0])
+    assert len(watcher.stops) == 1
+    assert half.winner == "good"
+    assert any("dying" in note for note in half.notes), half.notes
+    assert second.complete
+    answers = [sample for sample in read_samples(tmp_path / "out", "dying", "negation") if sample.error is None]
+    assert len({sample.key for sample in answers}) == len(answers) == 60
+
+
 @needs_harness
 def test_the_ceiling_counts_what_earlier_runs_spent(tmp_path):
     with in_thread(standing_in([GOOD, POOR])) as urls:
@@ -350,7 +397,9 @@ def test_ctrl_c_loses_no_answer_and_says_how_to_go_on(tmp_path):
     with in_thread(standing_in([slow, replace(POOR, speed=slow.speed)])) as urls:
         path = written(tmp_path, urls, evaluation={"concurrency": 2})
         out = tmp_path / "out"
-        arguments = [sys.executable, "-m", "modelroute.cli.main", "evaluate", "-f", str(path), "--out", str(out)]
+        # Whoever started the tests in the background may have had SIGINT ignored, and that is inherited.
+        arguments = ["env", "--default-signal=INT", sys.executable, "-m", "modelroute.cli.main"]
+        arguments += ["evaluate", "-f", str(path), "--out", str(out)]
         process = subprocess.Popen(
             arguments, env=os.environ | {"PYTHONPATH": str(ROOT / "operator")}, stderr=subprocess.PIPE, text=True
         )

@@ -39,8 +39,9 @@ def _one(decision: Decision, found: Exchange, index: int) -> Markup:
     y = Scale(*svg.padded([net(low), net(high), 0.0], part=0.05), _BOTTOM, _TOP)
     ink = svg.colour(index)
     gain, far = y(0) - _TOP, x(even) > (_LEFT + _RIGHT) / 2
+    title = f"{found.model} instead of {found.baseline}"
     parts = [
-        svg.text(_LEFT, 14, f"{found.model} instead of {found.baseline}", "name", style=svg.inked(ink)),
+        svg.text(0, 14, svg.short(title, _WIDTH * 0.85), "name", style=svg.inked(ink)),  # names are set in bold
         svg.element("rect", x=_LEFT, y=_TOP, width=_RIGHT - _LEFT, height=gain, class_="kept"),
         *svg.axis_x(x, _BOTTOM, _TOP, lambda tick: f"{tick * 100:.3g} pp", about=4),
         *svg.axis_y(y, _LEFT, _RIGHT, lambda tick: format_tick(tick, Unit.MONEY), about=4),

@@ -15,7 +15,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup setup-eval programs demo test test-eval eval-real lint unit property integration e2e bench-stats soak up down crds dashboards fields states pictures krew lock clean
+.PHONY: help setup setup-eval programs demo test test-eval eval-real lint unit property integration e2e bench-stats bench-plugin mutants soak up down crds dashboards fields states pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -56,6 +56,12 @@ e2e: programs ## whole rollouts on real Traefik and Prometheus
 
 bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
 	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_stats
+
+bench-plugin: setup ## how soon the plugin answers among 10,000 routes; some minutes
+	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.bench_plugin
+
+mutants: setup ## change the statistics a little and see what no test notices; opt-in, slow
+	$(PY) hack/mutate.py
 
 soak: programs ## 200 routes, random rollouts and faults for 30 minutes; SOAK="--routes 20 --minutes 2" for less
 	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.soak $(SOAK)

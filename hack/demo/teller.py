@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from demo.story import ROUTE
 from devstack.load_report import between
@@ -61,12 +61,7 @@ class Teller:
     def _tell_status(self, status: dict[str, object]) -> None:
         objectives = status.get("objectives") or []
         assert isinstance(objectives, list)
-        evidence = "; ".join(
-            f"{each['name']} of {each['candidate']}: {each.get('candidateRate', '?')} of"
-            f" {each.get('candidateRequests', 0)} against {each.get('referenceRate', '?')} of"
-            f" {each.get('referenceRequests', 0)}, evidence {each.get('evidence', '?')}"
-            for each in objectives
-        )
+        evidence = "; ".join(map(evidence_line, objectives))
         step = f"step {status['step']}, " if status.get("step") else ""
         line = f"  {status.get('phase', '-')}: {step}live {status.get('live', '-')}" + (
             f" | {evidence}" if evidence else ""
@@ -82,3 +77,14 @@ class Teller:
         bad = Counter(record.arm or "nobody" for record in recent if record.bad)
         words = ", ".join(f"{arm} {count} ({bad[arm]} bad)" for arm, count in sorted(total.items()))
         self.say(f"    traffic of 5 s by who answered: {words or 'none'}")
+
+
+def evidence_line(objective: Mapping[str, object]) -> str:
+    """One objective of the status in words; what was not counted yet is said, not marked."""
+    head = f"{objective['name']} of {objective['candidate']}: "
+    if not objective.get("candidateRequests"):
+        return f"{head}nothing was counted yet"
+    told = f"{head}{objective['candidateRate']} of {objective['candidateRequests']}"
+    if objective.get("referenceRequests"):
+        told += f" against {objective['referenceRate']} of {objective['referenceRequests']}"
+    return f"{told}, evidence {objective['evidence']}" if objective.get("evidence") else told

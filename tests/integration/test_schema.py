@@ -751,7 +751,7 @@ def test_kubectl_get_shows_where_a_route_is(cluster: Cluster, good: Manifest) ->
 
     header, row = cluster.must("get", "mroute", "columns", "-n", NAMESPACE).splitlines()
 
-    assert header.split() == ["NAME", "PHASE", "STEP", "LIVE", "VERDICT", "AGE"]
+    assert header.split() == ["NAME", "PHASE", "STEP", "LIVE", "VERDICT", "REASON", "AGE"]
     assert "Progressing   2/5    small 10 %, large 90 %   NotHarmful" in row
 
 

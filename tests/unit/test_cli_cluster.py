@@ -60,7 +60,7 @@ def test_get_prints_the_columns_that_kubectl_prints() -> None:
     done = person("progressing").runs("get")
 
     header, row = (line.split() for line in done.output.splitlines())
-    assert header == ["NAME", "PHASE", "STEP", "LIVE", "VERDICT", "AGE"]
+    assert header == ["NAME", "PHASE", "STEP", "LIVE", "VERDICT", "REASON", "AGE"]
     assert row[:3] == [NAME, "Progressing", "1/2"]
     assert "small 20 %, large 80 %" in done.output
 

@@ -675,3 +675,17 @@ def test_the_weights_that_an_attempt_asks_for_follow_from_what_is_written_down()
     assert world.record is not None
 
     assert weights_of(world.record) == {"large": 8_000, "small": 2_000}
+
+
+def test_a_rollback_before_the_split_has_settled_tells_what_was_counted_meanwhile() -> None:
+    world = World()
+    world.small_bad_share = 1.0
+
+    decision = next(each for each in (world.tick() for _ in range(60)) if each.phase is Phase.ROLLING_BACK)
+
+    assert world.record is not None
+    verdict = world.record.progress.verdict
+    assert verdict is not None
+    assert "60 of 60 bad against 0 of 540 by large, while the split settled" in verdict.message
+    assert verdict.message in decision.message
+    assert "0 of 0" not in verdict.message

@@ -56,6 +56,7 @@ class ModelRoute(Wire):
         Column("Step", ".status.step"),
         Column("Live", ".status.live"),
         Column("Verdict", ".status.verdict"),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
         Column("Attempt", ".status.attempt", type="integer", wide=True),
         Column("Revision", ".status.revision", wide=True),
         Column("Message", ".status.message", wide=True),

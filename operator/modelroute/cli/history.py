@@ -44,7 +44,7 @@ def _table(rollouts: list[Json], now: float, *, wide: bool) -> object:
     from modelroute.api.resources import ModelRollout
     from modelroute.cli.words import STYLES, ago
 
-    headers = ["ATTEMPT", "MOVE", "ENDED", "STEP", "WHY", "TOOK", "STARTED", *(["REVISION", "MESSAGE"] if wide else ())]
+    headers = ["ATTEMPT", "MOVE", "PHASE", "STEP", "WHY", "TOOK", "STARTED", *(["REVISION", "MESSAGE"] if wide else ())]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for header in headers:
         table.add_column(header, no_wrap=header not in {"MOVE", "MESSAGE"})

@@ -65,7 +65,12 @@ def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evide
 
 
 def _told(finding: Finding) -> Iterator[str]:
-    yield "nothing was counted yet" if finding.knowledge is Knowledge.UNKNOWN else finding.in_words()
+    if finding.tally.windows:
+        yield finding.in_words()
+    elif finding.knowledge is Knowledge.HARMFUL:
+        yield "far worse while the split settled: the message of the rollout has the counts"
+    else:
+        yield "nothing was counted yet"
     if finding.tally.skipped:
         yield f"{finding.tally.skipped} windows could not be counted"
 

@@ -112,6 +112,15 @@ def folded(
     )
 
 
+def is_settling(record: Record, scrape_interval_s: float) -> bool:
+    """Is the window that was looked at last one that only the fast path saw?
+
+    Not where the gateway is silent: what is counted then counts in full (see `window_of`).
+    """
+    start = settled_at(record, scrape_interval_s)
+    return start is not None and record.progress.consumed_until - record.attempt.window_s < start
+
+
 def _has_settled(record: Record, reading: WindowReading, scrape_interval_s: float) -> bool:
     start = settled_at(record, scrape_interval_s)
     return start is not None and reading.start >= start

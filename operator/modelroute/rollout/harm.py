@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from modelroute.analysis.assessment import Finding
 from modelroute.analysis.engine import Assessment
-from modelroute.rollout.attempt import Verdict
+from modelroute.rollout.attempt import Record, Verdict
+from modelroute.rollout.consume import is_settling
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.words import evidence
+from modelroute.rollout.words import count, evidence
 
 
-def harm_in(assessment: Assessment, now: float) -> Verdict | None:
+def harm_in(record: Record, assessment: Assessment, scrape_interval_s: float, now: float) -> Verdict | None:
     """The verdict, where the evidence of the RollBack objectives together crossed its limit; else None."""
     if not assessment.rollback_breached:
         return None
@@ -16,7 +18,8 @@ def harm_in(assessment: Assessment, now: float) -> Verdict | None:
     if silent is not None:
         told = f"{silent.candidate} does not answer: it completes less than its share of the requests"
     elif worst is not None:
-        told = f"{worst.candidate} is worse on {worst.objective} than allowed: {worst.in_words()}"
+        counted = _counted(record, worst, scrape_interval_s)
+        told = f"{worst.candidate} is worse on {worst.objective} than allowed: {counted}"
     else:
         told = "the evidence of all objectives together"
     weight, limit = evidence(assessment.rollback_log_evidence), evidence(assessment.log_limit)
@@ -27,3 +30,19 @@ def harm_in(assessment: Assessment, now: float) -> Verdict | None:
         objective="" if worst is None or silent is not None else worst.objective,
         candidate=silent.candidate if silent is not None else "" if worst is None else worst.candidate,
     )
+
+
+def _counted(record: Record, worst: Finding, scrape_interval_s: float) -> str:
+    """The counts that speak against it: what the fast path sees while a step settles is not in the tally."""
+    if worst.strongest_process != "fast" or not is_settling(record, scrape_interval_s):
+        return worst.in_words()
+    told = f"{_of_step(record, worst, worst.candidate)} bad"
+    if worst.reference:
+        told += f" against {_of_step(record, worst, worst.reference)} by {worst.reference}"
+    before = f", after {worst.in_words()}" if worst.tally.windows else ""
+    return f"{told}, while the split settled{before}"
+
+
+def _of_step(record: Record, worst: Finding, arm: str) -> str:
+    bad, total = record.progress.step_counts.get((worst.objective, arm), (0.0, 0.0))
+    return f"{count(bad)} of {count(total)}"

@@ -31,7 +31,7 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
         record = went_off(record, now)
     record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
-    if (harm := harm_in(assessment, now)) is not None:
+    if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(record, harm, now)
     if seen.gateway.rollback_of == record.attempt.name:
         # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.

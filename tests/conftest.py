@@ -18,6 +18,7 @@ _skipped: list[str] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a test that skips fails the run: all it needs is there")
 
+
 # On Python 3.11 pytest-asyncio 1.5 asks for a current event loop before the first async test of a run. If a plain
 # test ran before it, that makes a loop which nobody closes, and the warning fails the run (pytest-asyncio#724).
 # Said outright that there is none, it makes none.

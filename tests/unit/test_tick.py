@@ -433,6 +433,19 @@ async def test_the_oldest_attempts_beyond_the_limit_go_and_the_latest_stays() ->
     assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-4", "support-5"]
 
 
+async def test_a_gateway_that_keeps_silent_is_asked_now_and_then_and_not_all_the_time() -> None:
+    world, ticker = await stable()
+    world.gateway_takes = False
+    world.apply(large=60, small=40)
+    end, ticks = world.now + 50, 0
+    while world.now < end:
+        world.now += await ticker.tick(NAMESPACE, NAME) or 0
+        ticks += 1
+
+    assert world.status["phase"] == "Progressing"
+    assert ticks < 50
+
+
 async def test_an_attempt_that_was_created_and_never_begun_is_deleted_once_nobody_wants_it() -> None:
     world, ticker = await stable()
     world.faults.before = lambda write: Unavailable("down") if str(write) == "status modelrollouts" else None

@@ -11,7 +11,7 @@ from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding
 from modelroute.rollout.attempt import Record, Requirement, Step, token_of, weights_of
 from modelroute.rollout.clock import is_overdue
-from modelroute.rollout.consume import settled_at
+from modelroute.rollout.consume import looks_from, settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
@@ -130,8 +130,9 @@ def evidence_is_current(view: View) -> Lack | None:
     look, progress = view.seen.look, view.record.progress
     if look.problem is not None:
         return Lack(Phase.HOLDING, look.problem.reason, look.problem.message)
-    if progress.consumed_until < look.expected_until:
-        behind = look.expected_until - progress.consumed_until
+    # Not before the split is live, or has been waited for too long: until then nothing is to be read.
+    if (begin := looks_from(view.record)) < look.expected_until:
+        behind = look.expected_until - begin
         message = f"reading what was counted meanwhile, {duration(behind)} to go"
         return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
     gating = {o.name for o in view.record.attempt.design.objectives if o.action is not Action.REPORT}

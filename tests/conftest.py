@@ -68,4 +68,4 @@ def namespace(stack: Stack, request: pytest.FixtureRequest) -> Iterator[str]:
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
     name = stack.create_namespace(f"{words}-{secrets.token_hex(3)}")
     yield name
-    stack.kubectl("delete", "namespace", name, "--wait=false")
+    stack.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")

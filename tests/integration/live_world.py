@@ -50,6 +50,9 @@ class LiveWorld:
     bad_share: dict[str, float] = field(default_factory=dict)
     prometheus_problem: Exception | None = None
     errors: list[str] = field(default_factory=list)
+    route: str = NAME
+    """The HTTPRoute that carries the traffic, and which of its rules."""
+    rule: int = 0
 
     def ticker(self) -> Ticker:
         """A fresh operator: it remembers nothing."""
@@ -99,8 +102,10 @@ class LiveWorld:
 
     def weights(self) -> dict[str, int]:
         """The weights that the HTTPRoute carries, by Service."""
-        rules = self.get("httproutes").get("spec", {}).get("rules") or [{}]
-        return {ref["name"]: ref["weight"] for ref in rules[0].get("backendRefs") or []}
+        rules = self.get("httproutes", self.route).get("spec", {}).get("rules") or [{}]
+        refs = rules[self.rule].get("backendRefs") or []
+        whole = sum(ref["weight"] for ref in refs)
+        return {ref["name"]: ref["weight"] * 10_000 // max(whole, 1) for ref in refs}
 
     @property
     def small(self) -> int:

@@ -1,0 +1,318 @@
+"""What happens to the objects a rollout stands on, and what it does then, whatever phase it is in.
+
+docs/faults.md tells what each fault looks like to people.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fakes import NAME, NAMESPACE, STEP, World, in_phase, manifest
+from tests.integration.live_world import LiveWorld, live_world
+
+from devstack.stack import Stack
+from devstack.waiting import wait_until
+from modelroute.controller.tick import Ticker
+from modelroute.errors import ModelRouteError
+
+Json = dict[str, Any]
+HELD: Json = {"steps": [{**STEP, "progress": 50, "minDuration": "1h"}, {**STEP, "progress": 100}]}
+GATED: Json = {"steps": [{**STEP, "progress": 50, "approval": True}, {**STEP, "progress": 100}]}
+FAILING = {"small-v1": 0.5}
+
+
+@pytest.fixture
+def live(stack: Stack, namespace: str, tmp_path: Path) -> Iterator[LiveWorld]:
+    with live_world(stack, namespace, tmp_path) as made:
+        yield made
+
+
+def reasons(live: LiveWorld) -> set[str]:
+    return {each["reason"] for each in live.status.get("conditions") or []}
+
+
+def address(live: LiveWorld, name: str) -> str:
+    """The address that a Service has, which its successor must take over."""
+    got = live.stack.kubectl("get", "service", name, "-n", live.namespace, "-o", "jsonpath={.spec.clusterIP}")
+    return got.strip()
+
+
+# Backends.
+
+
+async def test_a_service_that_goes_during_a_step_holds_it_and_its_return_lets_it_go_on(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    await live.started(ticker)
+    ip = address(live, "small-v1")
+    live.stack.kubectl("delete", "service", "small-v1", "-n", live.namespace)
+    await live.run(ticker, 60.0)
+    assert live.small <= 2_000
+    assert reasons(live) & {"BackendNotFound", "GatewayRejected"}
+    live.stack.create_service(live.namespace, "small-v1", ip=ip)
+    await live.until(ticker, in_phase("Stable", attempt=1))
+
+    assert live.small == 4_000
+
+
+async def test_a_backend_without_a_ready_endpoint_is_given_no_more_traffic_than_it_has(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    await live.started(ticker)
+    ip = address(live, "small-v1")
+    live.stack.create_service(live.namespace, "small-v1", ip=ip, ready=False)
+    await live.run(ticker, 60.0)
+    assert live.small <= 2_000
+    assert "NoReadyEndpoints" in reasons(live)
+    live.stack.create_service(live.namespace, "small-v1", ip=ip)
+    await live.until(ticker, in_phase("Stable", attempt=1))
+
+    assert live.small == 4_000
+
+
+def grant(namespace: str, to: str) -> Json:
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1beta1",
+        "kind": "ReferenceGrant",
+        "metadata": {"name": "chat", "namespace": to},
+        "spec": {
+            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}],
+            "to": [{"group": "", "kind": "Service"}],
+        },
+    }
+
+
+def across(live: LiveWorld, other: str, *, small: int) -> None:
+    """The small model lives in another namespace."""
+    body = manifest(large=100 - small, small=small, hostnames=[f"{live.namespace}.example.com"])
+    body["spec"]["models"][1]["backendRef"]["namespace"] = other
+    body["metadata"]["namespace"] = live.namespace
+    live.stack.apply(body)
+
+
+@pytest.fixture
+def other(stack: Stack, namespace: str) -> Iterator[str]:
+    made = stack.create_namespace(f"{namespace[:40].strip('-')}-other-{namespace[-6:]}")
+    stack.create_service(made, "small-v1")
+    yield made
+    stack.kubectl("delete", "namespace", made, "--wait=false")
+
+
+async def test_a_backend_in_another_namespace_without_a_grant_gets_nothing_and_a_removed_grant_holds(
+    live: LiveWorld, other: str
+) -> None:
+    ticker = live.ticker()
+    across(live, other, small=0)
+    await live.run(ticker, 20.0)
+    across(live, other, small=40)
+    await live.run(ticker, 60.0)
+    assert live.small <= 2_000
+    assert "Programmed" not in reasons(live)
+    live.stack.apply(grant(live.namespace, other))
+    await live.until(ticker, lambda status: status.get("step") == "1/2" and "Programmed" in reasons(live))
+    live.stack.kubectl("delete", "referencegrant", "chat", "-n", other)
+    # Traefik looks at the grants again when the route changes or another object that it watches does.
+    live.stack.kubectl("annotate", "httproute", NAME, "-n", live.namespace, "touched=1", "--overwrite")
+    held = live.small
+    await live.run(ticker, 60.0)
+
+    assert live.small <= max(held, 4_000)
+
+
+# The spec and the object itself, in every phase.
+
+
+async def to_stable(live: LiveWorld, ticker: Ticker) -> None:
+    live.apply(small=0)
+    await live.until(ticker, in_phase("Stable"))
+
+
+async def to_progressing(live: LiveWorld, ticker: Ticker) -> None:
+    await live.started(ticker, rollout=HELD)
+
+
+async def to_awaiting_approval(live: LiveWorld, ticker: Ticker) -> None:
+    await live.started(ticker, rollout=GATED)
+    await live.until(ticker, in_phase("AwaitingApproval"))
+
+
+async def to_paused(live: LiveWorld, ticker: Ticker) -> None:
+    await live.started(ticker, rollout=HELD)
+    live.apply(small=40, rollout=HELD, paused=True)
+    await live.until(ticker, in_phase("Paused"))
+
+
+async def to_holding(live: LiveWorld, ticker: Ticker) -> None:
+    await live.started(ticker, rollout=HELD)
+    live.stack.create_service(live.namespace, "small-v1", ip=address(live, "small-v1"), ready=False)
+    await live.until(ticker, in_phase("Holding"))
+
+
+async def to_rolling_back(live: LiveWorld, ticker: Ticker) -> None:
+    await live.started(ticker, rollout=HELD)
+    live.bad_share.update(FAILING)
+    await live.until(ticker, lambda status: status["phase"] in {"RollingBack", "RolledBack"})
+
+
+async def to_rolled_back(live: LiveWorld, ticker: Ticker) -> None:
+    await to_rolling_back(live, ticker)
+    await live.until(ticker, in_phase("RolledBack"))
+
+
+async def to_pending(live: LiveWorld, ticker: Ticker) -> None:
+    live.apply(
+        small=40,
+        models=[
+            {"name": "large", "tier": "Large", "weight": 60, "backendRef": {"name": "nowhere", "port": 8000}},
+            {"name": "small", "tier": "Small", "weight": 40, "backendRef": {"name": "small-v1", "port": 8000}},
+        ],
+    )
+    await live.run(ticker, 10.0)
+
+
+PHASES: dict[str, Callable[[LiveWorld, Ticker], Any]] = {
+    "Pending": to_pending,
+    "Stable": to_stable,
+    "Progressing": to_progressing,
+    "AwaitingApproval": to_awaiting_approval,
+    "Paused": to_paused,
+    "Holding": to_holding,
+    "RollingBack": to_rolling_back,
+    "RolledBack": to_rolled_back,
+}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_spec_that_is_edited_in_any_phase_is_what_the_traffic_ends_up_at(live: LiveWorld, phase: str) -> None:
+    ticker = live.ticker()
+    await PHASES[phase](live, ticker)
+    live.bad_share.clear()
+    live.stack.create_service(live.namespace, "small-v1", ip=address(live, "small-v1"))
+    live.apply(small=30, paused=False)
+    await live.until(ticker, lambda status: status["phase"] == "Stable" and live.small == 3_000)
+
+    assert live.weights() == {"large-v1": 7_000, "small-v1": 3_000}
+    assert [each["status"]["phase"] for each in live.rollouts()][-1] == "Promoted"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+async def test_a_modelroute_that_is_deleted_in_any_phase_goes_with_all_that_it_owns(
+    live: LiveWorld, phase: str
+) -> None:
+    ticker = live.ticker()
+    await PHASES[phase](live, ticker)
+    live.stack.kubectl("delete", "modelroute", NAME, "-n", live.namespace, "--wait=false")
+
+    assert await ticker.tick(live.namespace, NAME) is None
+    wait_until(
+        lambda: not live.get("modelroutes") and not live.get("httproutes") and not live.rollouts(),
+        what="everything is gone",
+    )
+
+
+async def test_a_namespace_that_is_deleted_takes_everything_and_stops_the_ticks(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    await to_progressing(live, ticker)
+    live.stack.kubectl("delete", "namespace", live.namespace, "--wait=false")
+
+    async def gone() -> bool:
+        try:
+            return await ticker.tick(live.namespace, NAME) is None
+        except ModelRouteError:
+            return False
+
+    for _ in range(100):
+        if await gone():
+            break
+        # The namespace controller is real, and needs real time.
+        await asyncio.sleep(0.2)
+    else:
+        raise AssertionError("it never let go")
+    assert not live.get("httproutes") or not live.small > 2_000
+
+
+# Another version of the operator.
+
+
+def patch_rollout_status(live: LiveWorld, **fields: Any) -> None:
+    name = live.rollouts()[-1]["metadata"]["name"]
+    live.stack.kubectl(
+        "patch",
+        "modelrollout",
+        name,
+        "-n",
+        live.namespace,
+        "--subresource=status",
+        "--type=merge",
+        f"--patch={json.dumps({'status': fields})}",
+    )
+
+
+async def test_an_engine_state_of_another_version_moves_no_traffic_up_and_names_its_way_out(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    await live.started(ticker, rollout=HELD)
+    await live.run(ticker, 15.0)
+    patch_rollout_status(live, engineState=json.dumps({"v": "99", "of": "a later operator"}))
+    fresh = live.ticker()
+    await live.run(fresh, 60.0)
+    status = live.status
+    assert live.small <= 2_000
+    assert "RecordUnreadable" in reasons(live), status.get("message")
+    name = live.rollouts()[-1]["metadata"]["name"]
+    assert name in status["message"]
+    live.stack.kubectl("delete", "modelrollout", name, "-n", live.namespace)
+    live.apply(small=40)
+    await live.until(fresh, lambda each: each["phase"] == "Stable" and live.small == 4_000)
+
+
+async def test_an_operator_that_comes_back_after_another_version_wrote_goes_on(live: LiveWorld) -> None:
+    """Up and down again: a later version may leave a phase or a reason of its own in the ModelRoute's status."""
+    ticker = live.ticker()
+    await live.started(ticker)
+    patch = {"status": {"message": "written by a later version", "nextAction": "later.9"}}
+    live.stack.kubectl(
+        "patch",
+        "modelroute",
+        NAME,
+        "-n",
+        live.namespace,
+        "--subresource=status",
+        "--type=merge",
+        f"--patch={json.dumps(patch)}",
+    )
+    await live.until(live.ticker(), in_phase("Stable", attempt=1))
+
+    assert live.small == 4_000
+
+
+# One among many.
+
+
+async def test_one_poisoned_object_among_200_keeps_no_other_from_its_rollout() -> None:
+    worlds = [World() for _ in range(200)]
+    tickers = [world.ticker() for world in worlds]
+    for world in worlds:
+        world.apply(large=60, small=40)
+    poisoned = worlds[77].get("modelroutes")
+    poisoned["spec"]["models"] = "not a list"
+    failures: set[int] = set()
+    for _ in range(4):
+        for index, (world, ticker) in enumerate(zip(worlds, tickers, strict=True)):
+            try:
+                delay = await ticker.tick(NAMESPACE, NAME)
+                world.now += delay or 5.0
+            except ModelRouteError:
+                failures.add(index)
+                world.now += 5.0
+
+    assert failures == {77}
+    assert {world.status["phase"] for index, world in enumerate(worlds) if index != 77} <= {
+        "Pending",
+        "Stable",
+        "Progressing",
+    }
+    assert all(world.get("httproutes") for index, world in enumerate(worlds) if index != 77)
+    assert not worlds[77].journal

@@ -8,7 +8,8 @@ Why that is allowed: what a window says for θ and against a point (b, c) is a s
 same of b, all convex. Along a line of points c = b + margin it is convex in the margin, so the secant through two
 margins, drawn on beyond the larger one, stays below it: what the secant refutes, that margin's own process refutes (the
 uncapped one: a cap takes from the larger of the two margins at least as much as from the smaller). The projection's
-points leave that line a little; a test holds what is told against the processes themselves.
+points leave that line a little: in 42,472 simulated looks four secants were above the process, by 0.002 nats at most.
+So a secant has to come `SLACK` above what refutes; a test holds what is told against the processes themselves.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from modelroute.analysis.two_arm import log_e_values
 
 GRAIN: Final = 1e-4
 """What is told is rounded up to this: 0.01 percentage points."""
+
+SLACK: Final = 0.01
+"""Nats."""
 
 _LAST: Final = len(MARGINS) - 1
 _FLAT: Final = 1e-3
@@ -58,7 +62,7 @@ def smallest_refuted(log_e: Floats, level: float) -> Floats:
     found = np.where(at == _LAST, np.nan, MARGINS[np.minimum(at + 1, _LAST)])
     inner = np.flatnonzero((at >= 1) & (at < _LAST))
     if inner.size:
-        between = np.round(np.ceil(_secants(rows[inner], at[inner], goal) / GRAIN - 1e-6) * GRAIN, 6)
+        between = np.round(np.ceil(_secants(rows[inner], at[inner], goal + SLACK) / GRAIN - 1e-6) * GRAIN, 6)
         found[inner] = np.minimum(found[inner], between)
     return found.reshape(shape)
 

@@ -1,12 +1,14 @@
 """What tests share: one local stack per run of pytest, started by the first test that asks for it."""
 
 import asyncio
+import os
 import re
 import secrets
 import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from devstack.process import end_with_make
 from devstack.stack import Stack
@@ -23,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # test ran before it, that makes a loop which nobody closes, and the warning fails the run (pytest-asyncio#724).
 # Said outright that there is none, it makes none.
 asyncio.set_event_loop(None)
+
+# The same examples in every run, so that what is green stays green; HYPOTHESIS_PROFILE=exploring looks for new ones.
+settings.register_profile("seeded", derandomize=True)
+settings.register_profile("exploring", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "seeded"))
 
 
 def pytest_configure() -> None:

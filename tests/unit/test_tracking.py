@@ -152,7 +152,8 @@ def test_weights_and_biases_keeps_a_run_a_model_offline(tmp_path):
 
     result = CliRunner().invoke(log, arguments, catch_exceptions=False)
 
-    assert result.output.startswith(f"large: {tmp_path}/wandb/offline-run-")
+    # wandb has words of its own on standard error, where other libraries are loaded.
+    assert result.stdout.startswith(f"large: {tmp_path}/wandb/offline-run-")
     assert len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 2
     tables = sorted(tmp_path.rglob("*.table.json"))
     answers = {record.answer for table in tables for record in read_records(Format.WANDB, table, {}, ())}

@@ -133,3 +133,51 @@ async def test_a_promotion_that_was_taken_back_is_not_tried_again_by_itself() ->
     assert world.status["phase"] == "RolledBack"
     world.act("retry")
     await run_until(world, ticker, in_phase("Progressing", attempt=2))
+
+
+async def paused_elsewhere(world: World, ticker: Ticker) -> None:
+    world.apply(large=10, small=90, objectives=BOUNDED, guard=RETURNING, paused=True)
+
+
+async def not_accepted(world: World, ticker: Ticker) -> None:
+    world.gateway_takes = False
+    route = world.get("httproutes")
+    for condition in route["status"]["parents"][0]["conditions"]:
+        condition.update(status="False", message="a listener is gone")
+
+
+async def impossible(world: World, ticker: Ticker) -> None:
+    def gone(backend: Backend, field: str) -> Problem | None:
+        return Problem(Reason.BACKEND_NOT_FOUND, f"{field} is gone") if backend.name == "small-v9" else None
+
+    world.backends.answer = gone
+    world.apply(large=10, small=90, small_service="small-v9", objectives=BOUNDED, guard=RETURNING)
+
+
+async def bounded_otherwise(world: World, ticker: Ticker) -> None:
+    """Another split, held until a person resumes, whose objectives lack the one that has the bound."""
+    world.apply(large=10, small=90, objectives=[BOUNDED[1]], guard=RETURNING, paused=True)
+
+
+@pytest.mark.parametrize("meanwhile", [paused_elsewhere, not_accepted, impossible, bounded_otherwise])
+async def test_nothing_that_keeps_a_spec_from_being_carried_out_keeps_harm_within_the_bake_from_going_back(
+    meanwhile: Any,
+) -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    await meanwhile(world, ticker)
+    await run(world, ticker, 60)
+    assert "watches errors" in world.status["guard"]
+
+    world.bad_share["small-v1"] = 0.5
+    await run_until(world, ticker, lambda _: world.weights()["large-v1"] == 10_000)
+    assert world.said("GuardBreached")
+
+
+async def test_an_objective_that_the_spec_means_otherwise_by_now_is_not_watched_and_that_is_said() -> None:
+    world, ticker = await promoted()
+    slow = {"name": "errors", "metric": "LatencyAbove", "threshold": "2s", "max": "1%"}
+    world.apply(large=10, small=90, objectives=[slow], guard=RETURNING, paused=True)
+    await run(world, ticker, 60)
+
+    assert "errors is not watched, for the spec means something else by it now" in world.status["guard"]

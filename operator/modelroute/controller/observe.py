@@ -34,7 +34,7 @@ from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
-from modelroute.rollout.guarding import guarded_since, is_baking
+from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
@@ -109,7 +109,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     terms, server = _terms(
         ports, frozen.metrics.prometheus if frozen and under_way else spec.metrics.prometheus, record
     )
-    asked = frozen.objectives if frozen and under_way else spec.objectives
+    guards = record is not None and record.progress.stage is Stage.PROMOTED and is_held_by_attempt(plan, record)
+    asked, redefined = _asked(spec.objectives, frozen.objectives if frozen else [], under_way=under_way, guards=guards)
     query = _query(template, plan, record, gateway, terms, asked, now)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
@@ -125,6 +126,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         request=_request(route, record),
         noted_token=route.status.next_action or "",
         cannot_return=await _way_back(ports, record, now),
+        redefined=redefined,
         gateway=gateway,
         look=look,
         terms=terms,
@@ -252,6 +254,20 @@ def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str
     return terms, server
 
 
+def _asked(
+    wanted: list[Objective], frozen: list[Objective], *, under_way: bool, guards: bool
+) -> tuple[list[Objective], frozenset[str]]:
+    """The objectives to be counted: those of the attempt under way, else the spec's; also those that a promoted split
+    goes on being held to (`guards`), and which of these the spec says otherwise by now, so that they cannot be."""
+    if under_way and frozen:
+        return frozen, frozenset()
+    if not guards:
+        return wanted, frozenset()
+    by_name = {each.name: each for each in wanted}
+    redefined = frozenset(each.name for each in frozen if by_name.get(each.name, each) != each)
+    return [*wanted, *(each for each in frozen if each.name not in by_name)], redefined
+
+
 def _query(
     template: Template,
     plan: Plan | None,
@@ -273,6 +289,9 @@ def _query(
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         since = until - terms.window_s
         if record is not None and record.progress.stage is Stage.PROMOTED:
+            if is_held_by_attempt(plan, record):
+                promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
+                arms = [(promoted.get(backend, name), backend) for name, backend in arms]
             since = min(since, guarded_since(record, now, window_s=terms.window_s))
     if not arms or since >= until:
         return None

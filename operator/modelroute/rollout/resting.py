@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
@@ -43,6 +44,14 @@ def stable_split(seen: Observation) -> Split | None:
 
 
 def at_rest(seen: Observation, now: float) -> Decision:
+    """The guard looks first: whatever keeps the spec from being carried out does not keep harm from being seen."""
+    watch = _watch(seen, now)
+    if watch.back is not None:
+        return watch.back
+    return watch.beside(_settled(seen, now))
+
+
+def _settled(seen: Observation, now: float) -> Decision:
     plan, stable = seen.plan, stable_split(seen)
     if plan is None or stable is None or _forbids(seen, plan, stable):
         if plan is None or seen.problems:
@@ -53,8 +62,7 @@ def at_rest(seen: Observation, now: float) -> Decision:
         return waiting
     live = words_of(stable)
     if same_traffic(plan.split, stable):
-        resting = Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
-        return _guarded(seen, plan, resting, now)
+        return Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
     if (back := _rolled_back(seen, plan, order)) is not None:
         return back
     if plan.paused:
@@ -66,27 +74,51 @@ def at_rest(seen: Observation, now: float) -> Decision:
     return begin(seen, plan, stable, _resting_split(seen, stable, now), now)
 
 
-def _guarded(seen: Observation, plan: Plan, resting: Decision, now: float) -> Decision:
-    """A promoted split at rest, watched: an alarm takes it back while it bakes, and is reported after that."""
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What the guard of a promoted split found: the way back, or what goes along with any other decision at rest."""
+
+    back: Decision | None = None
+    words: str = ""
+    record: Record | None = None
+    said: tuple[Announcement, ...] = ()
+    wake_after_s: float = math.inf
+
+    def beside(self, decision: Decision) -> Decision:
+        decision = replace(decision, announcements=(*self.said, *decision.announcements))
+        if decision.fresh:
+            # The next attempt begins; the guard of the last one ends with that.
+            return decision
+        return replace(
+            decision,
+            guard=self.words,
+            record=decision.record or self.record,
+            wake_after_s=min(decision.wake_after_s, self.wake_after_s),
+        )
+
+
+def _watch(seen: Observation, now: float) -> _Watch:
+    """A promoted split, watched: an alarm takes it back while it bakes, and is reported after that."""
     record = seen.record
-    if record is None or record.progress.stage is not Stage.PROMOTED or seen.look.problem is not None:
-        return resting
-    guard, baking = guard_of(plan, record, seen.terms), is_baking(record, now)
-    resting = replace(resting, guard=guarding.in_words(seen, record, guard, now))
-    if not guard.watched:
-        return resting
-    progress = fold(guard, record.progress, seen.look.readings, revision=plan.revision)
+    if record is None or record.progress.stage is not Stage.PROMOTED:
+        return _Watch()
+    held = guarding.held_to(seen, record)
+    guard, baking = guard_of(held, record, seen.terms), is_baking(record, now)
+    words = guarding.in_words(seen, record, held, now)
+    wake_after_s = 15.0 if baking else math.inf
+    if not guard.watched or seen.look.problem is not None:
+        return _Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
+    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
     if (alarm := broken(guard, progress)) is not None:
         verdict = verdict_of(alarm, now)
-        if baking and not seen.cannot_return and plan.revision == record.attempt.revision:
-            return go_back(Record(record.attempt, replace(progress, finished_at=None)), verdict, now)
+        if baking and not seen.cannot_return and held.revision == record.attempt.revision:
+            return _Watch(go_back(Record(record.attempt, replace(progress, finished_at=None)), verdict, now))
         until = max((reading.end for reading in seen.look.readings), default=now)
         afresh = replace(progress, guard=replace(start_guard(guard), until=until))
         said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
-        return replace(resting, record=Record(record.attempt, afresh), announcements=(said,))
-    if is_due(record.progress, progress, baking=baking):
-        resting = replace(resting, record=Record(record.attempt, progress))
-    return replace(resting, wake_after_s=15.0) if baking else resting
+        return _Watch(words=words, record=Record(record.attempt, afresh), said=(said,), wake_after_s=wake_after_s)
+    due = is_due(record.progress, progress, baking=baking)
+    return _Watch(words=words, record=Record(record.attempt, progress) if due else None, wake_after_s=wake_after_s)
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, in_phase, run_until
+from tests.fakes import World as AnyWorld
 
 from modelroute.controller.tick import Ticker
+from modelroute.gateway.contention import RESTORED_AT_MOST, Contention
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -17,6 +21,13 @@ BOUNDED = [
     {"name": "relative", "metric": "ErrorRate", "maxIncrease": "5pp"},
 ]
 RETURNING = {"bake": "30m", "onBreach": "RollBack"}
+
+
+@dataclass(slots=True)
+class World(AnyWorld):
+    """A world in which the operator can be told that somebody quarrels about the route."""
+
+    contention: Contention = field(default_factory=Contention)
 
 
 async def promoted(**spec: Any) -> tuple[World, Ticker]:
@@ -56,6 +67,44 @@ async def test_harm_within_the_bake_takes_the_promotion_back_and_says_why() -> N
 
     assert world.weights()["large-v1"] == 10_000
     assert "small breaks the bound of errors, at most 1.00%" in world.status["message"]
+
+
+def gateway_silent(world: World) -> None:
+    world.gateway_takes = False
+    world.store("httproutes", {**world.get("httproutes"), "status": {}})
+
+
+def contended(world: World) -> None:
+    for _ in range(RESTORED_AT_MOST):
+        world.contention.restored((NAMESPACE, NAME), world.now)
+
+
+def backend_unknown(world: World) -> None:
+    """Of the candidate: that it cannot be checked is no reason to leave it the traffic."""
+    world.backends.answer = lambda backend, field: (
+        Problem(Reason.BACKEND_UNKNOWN, f"{field}: cannot be checked") if backend.name == "small-v1" else None
+    )
+
+
+def spec_with_a_gap(world: World) -> None:
+    world.apply(large=0, small=100, objectives=BOUNDED, guard=RETURNING, metrics={"source": "Istio"})
+
+
+@pytest.mark.parametrize("happens", [gateway_silent, contended, backend_unknown, spec_with_a_gap])
+async def test_harm_within_the_bake_goes_back_whatever_else_is_wrong(happens: Callable[[World], None]) -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    world.contention = ticker.ports.contention
+    happens(world)
+    await run(world, ticker, 20)
+    held = world.status["phase"]
+    world.bad_share["small-v1"] = 0.2
+    end = world.now + 120
+    while world.weights().get("large-v1") != 10_000 and world.now < end:
+        world.now += min(await ticker.tick(NAMESPACE, NAME) or 1.0, 5.0)
+
+    assert world.weights().get("large-v1") == 10_000, (held, world.status["phase"], world.status["message"])
+    assert world.status["phase"] in {"RollingBack", "RolledBack"}
 
 
 async def test_harm_after_the_bake_is_reported_once_an_alarm_and_the_split_stays() -> None:

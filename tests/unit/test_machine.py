@@ -20,6 +20,7 @@ from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal, refusal_of
 from modelroute.rollout.resting import TIDY_AFTER_S, stable_split
 from modelroute.rollout.split import Backend, Share, Split, in_words
 
@@ -67,7 +68,7 @@ class World:
         self.large_bad_share = 0.0
         self.requests = 600
         self.bad_until = math.inf
-        self.refused_revision = ""
+        self.refused: Refusal | None = None
         self.extra_share = 1.0
         self.decisions: list[Decision] = []
 
@@ -94,7 +95,7 @@ class World:
             gateway=gateway(self.split, self.acceptance, stable=self.stable, rollback_of=self.rollback_of),
             look=Look(until, tuple(readings), self.look_problem),
             terms=TERMS,
-            refused_revision=self.refused_revision,
+            refused=self.refused,
         )
 
     def _counts(self, until: float) -> dict[str, tuple[int, int]]:
@@ -638,8 +639,8 @@ def test_a_rolled_back_spec_is_not_tried_again_because_its_record_was_deleted() 
     world = at_step(0)
     world.small_bad_share = 0.5
     world.run_until(Phase.ROLLED_BACK)
-    assert world.plan is not None
-    world.refused_revision, world.record = world.plan.revision, None
+    assert world.record is not None
+    world.refused, world.record = refusal_of(world.record), None
 
     for _ in range(20):
         assert world.tick().phase is Phase.ROLLED_BACK

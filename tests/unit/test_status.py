@@ -12,7 +12,9 @@ from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
 from modelroute.controller.announce import announce, status_of
+from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
+from modelroute.controller.routed import Routed
 from modelroute.controller.spec import gaps_in, plan_of, template_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.evidence import Unknown, WindowReading
@@ -66,7 +68,8 @@ def seen(
     )
     template = template_of(route.spec, namespace=NAMESPACE, name=NAME, uid="uid-1")
     objectives = tuple(route.spec.objectives)
-    return Seen(raw, route, template, None, None, (), None, gaps_in(route.spec), objectives, observation)
+    there = Routed(template, None, None, observation.gateway, problems, None)
+    return Seen(raw, route, there, kept_of(route, []), gaps_in(route.spec), objectives, observation)
 
 
 def decision(phase: Phase, *, stalled: bool = False, reason: Reason = Reason.STABLE, message: str = "m") -> Decision:

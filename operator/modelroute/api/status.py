@@ -74,6 +74,18 @@ class StableShare(Wire):
     weight: int = Field(description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000.")
 
 
+class RefusedRevision(Wire):
+    """What went back, or stopped for a breach, and is not tried again by itself; kept outside of its ModelRollout."""
+
+    revision: Word = Field(description="Hash of the arms, weights and objectives that are not tried again.")
+    attempt: Annotated[int, Field(ge=0)] = Field(description="Number of the attempt at it.")
+    reason: Word = Field(description="Why, in one CamelCase word.")
+    message: Sentence = Field(description="Why, in a sentence.")
+    serial: Annotated[int, Field(ge=0)] = Field(
+        description="The n of the token <revision>.<n> with which retry is due, where the ModelRollout is gone."
+    )
+
+
 class FieldNotInForce(Wire):
     """A field that the schema takes, but that this version does not act on."""
 
@@ -147,6 +159,11 @@ class ModelRouteStatus(Wire):
     )
     revision: Word | None = Field(
         None, description="Hash of the arms, weights and objectives that are wanted; a rollback sticks to it."
+    )
+    refused: RefusedRevision | None = Field(
+        None,
+        description="What is not tried again before models, weights or objectives change or somebody says retry, "
+        "also where its ModelRollout was deleted.",
     )
     next_action: Line | None = Field(
         None,

@@ -11,6 +11,7 @@ from modelroute.gateway.render import as_it_is
 from modelroute.rollout.attempt import Stage
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Share
 
 
 async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> Decision:
@@ -24,7 +25,7 @@ async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> De
     if seen.adoption is not None:
         restored = seen.live is not None and ports.adopted.was_changed(seen.adoption, seen.live)
         fenced = not decision.order.rollback_of
-        await ports.adopted.ensure(seen.adoption, decision.order, seen.live, fenced=fenced)
+        await ports.adopted.ensure(seen.adoption, _of_the_whole_rule(seen, decision.order), seen.live, fenced=fenced)
     else:
         restored = ports.routes.was_changed(seen.template, seen.live)
         decision = await _own_route(ports, seen, decision, decision.order)
@@ -34,6 +35,21 @@ async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> De
     how = "was changed by somebody else and is restored" if seen.live is not None else "was deleted and is made anew"
     said = Announcement(Reason.ROUTE_RESTORED, f"the HTTPRoute {how}", warning=True)
     return replace(decision, announcements=(*decision.announcements, said))
+
+
+def _of_the_whole_rule(seen: Seen, order: RouteOrder) -> RouteOrder:
+    """`order` with nothing for the backends of ours that it does not name.
+
+    In a rule of the user's own a backend that is not named is left alone, and would keep what it has. That one of them
+    has something happens where its attempt's record was deleted, or where somebody else gave it some at rest.
+    """
+    observation = seen.observation
+    ours = [share.backend for share in (observation.plan.split if observation.plan is not None else ())]
+    if observation.record is not None:
+        ours += [arm.backend for arm in observation.record.attempt.arms]
+    named = {share.backend for share in order.split}
+    rest = tuple(Share(backend.name, backend, 0) for backend in dict.fromkeys(ours) if backend not in named)
+    return replace(order, split=(*order.split, *rest))
 
 
 async def _own_route(ports: Ports, seen: Seen, decision: Decision, order: RouteOrder) -> Decision:

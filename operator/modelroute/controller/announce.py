@@ -9,7 +9,7 @@ from dataclasses import replace
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
 from modelroute.api.fields import format_instant
-from modelroute.api.status import LiveWeight, ModelRouteStatus, StableShare
+from modelroute.api.status import LiveWeight, ModelRouteStatus, RefusedRevision, StableShare
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
 from modelroute.controller.observe import Seen, action_of
@@ -21,6 +21,7 @@ from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.resting import stable_split
 from modelroute.rollout.split import Share, Split, in_words
 
@@ -93,6 +94,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,
+        refused=_refused(observation, record),
         next_action=decision.next_action or None,
         last_action=_last_action(seen, decision),
         deadline=None if decision.deadline_at is None else format_instant(decision.deadline_at),
@@ -101,6 +103,15 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         not_in_force=[gap.to_status() for gap in seen.gaps],
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
         conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
+    )
+
+
+def _refused(observation: Observation, record: Record | None) -> RefusedRevision | None:
+    found = refusal_of(record) if record is not None else observation.refused
+    if found is None:
+        return None
+    return RefusedRevision(
+        revision=found.revision, attempt=found.attempt, reason=found.reason, message=found.told, serial=found.serial
     )
 
 

@@ -33,7 +33,7 @@ async def hold(ports: Ports, seen: Seen, decision: Decision) -> Seen:
     wanted = seen.adoption is not None and record is not None and record.progress.stage.under_way
     finalizers = seen.raw["metadata"].get("finalizers") or []
     going_back = decision.order is not None and bool(decision.order.rollback_of)
-    if wanted == (FINALIZER in finalizers) or (wanted and going_back):
+    if wanted == (FINALIZER in finalizers) or going_back:
         # Nothing stands in a rollback's way, and what it writes is what putting back would write.
         return seen
     metadata = seen.route.metadata

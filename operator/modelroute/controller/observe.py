@@ -7,27 +7,17 @@ from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Objective
 from modelroute.api.parse import parse
-from modelroute.api.resources import ACTION_ANNOTATION, ModelRollout, ModelRoute
+from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
+from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
+from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
-from modelroute.controller.records import attempt_of, progress_of
-from modelroute.controller.spec import (
-    Gap,
-    adoption_of,
-    backend_of,
-    gaps_in,
-    plan_of,
-    problems_of,
-    query_of,
-    template_of,
-)
+from modelroute.controller.routed import Routed, read_route, routed
+from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of
 from modelroute.errors import Invalid, Unavailable
-from modelroute.gateway.adopted import Adopted, Adoption
-from modelroute.gateway.adopted import observe as observe_adopted
-from modelroute.gateway.adopted import template_of as template_of_adopted
-from modelroute.gateway.observe import observe as observe_gateway
-from modelroute.gateway.render import LABEL_ROUTE, Template, as_it_is
+from modelroute.gateway.adopted import Adoption
+from modelroute.gateway.render import LABEL_ROUTE, Template
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.rollout.attempt import Record, Stage
@@ -38,8 +28,7 @@ from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_att
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.resting import BACKEND_REASONS
-from modelroute.rollout.split import Backend, Share, Split
+from modelroute.rollout.split import Backend
 
 ACTION_LIMIT = 256
 """Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
@@ -49,17 +38,13 @@ ACTION_LIMIT = 256
 class Seen:
     """What a tick read: the objects as they came, and the domain's view of them.
 
-    `rollouts` are the ModelRoute's own, oldest first; `rollout` is the latest that has begun. `objectives` are those
-    frozen in it, else the spec's.
+    `objectives` are those frozen in the latest attempt, else the spec's.
     """
 
     raw: Json
     route: ModelRoute
-    template: Template
-    adoption: Adoption | None
-    live: Json | None
-    rollouts: tuple[Json, ...]
-    rollout: Json | None
+    routed: Routed
+    kept: Kept
     gaps: tuple[Gap, ...]
     objectives: tuple[Objective, ...]
     observation: Observation
@@ -68,6 +53,29 @@ class Seen:
     def key(self) -> str:
         return f"{self.route.metadata.namespace}/{self.route.metadata.name}"
 
+    @property
+    def template(self) -> Template:
+        return self.routed.template
+
+    @property
+    def adoption(self) -> Adoption | None:
+        return self.routed.adoption
+
+    @property
+    def live(self) -> Json | None:
+        """The HTTPRoute as it was read."""
+        return self.routed.live
+
+    @property
+    def rollouts(self) -> tuple[Json, ...]:
+        """The ModelRoute's own ModelRollouts, oldest first."""
+        return self.kept.rollouts
+
+    @property
+    def rollout(self) -> Json | None:
+        """The latest of them that has begun."""
+        return self.kept.latest
+
 
 async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> Seen | None:
     """Everything about one ModelRoute; None where it is gone or going (what it owns goes with it)."""
@@ -75,88 +83,66 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     if raw is None or raw["metadata"].get("deletionTimestamp"):
         return None
     route = parse(ModelRoute, raw)
-    spec, uid = route.spec, route.metadata.uid
-    template, adoption = (
-        template_of(spec, namespace=namespace, name=name, uid=uid),
-        adoption_of(spec, namespace=namespace, name=name),
-    )
     listed, live = await asyncio.gather(
-        ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"),
-        ports.routes.read(namespace, name) if adoption is None else ports.adopted.read(adoption),
+        ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
-    rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
-    begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
-    # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
-    left = [each for each in listed if not _owned_by(each, uid)]
-    gaps, (plan, unplannable) = gaps_in(spec), _plan_of(spec, namespace)
+    kept, gaps = kept_of(route, listed), gaps_in(route.spec)
+    plan, unplannable = _plan_of(route.spec, namespace)
     problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
-    attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
-    latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
-    record, unreadable = _record_of(latest, namespace) if latest is not None else (None, ())
-    noted = _noted(route, namespace)
-    if adoption is None:
-        if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
-            # A spec that cannot be carried out changes nothing about the live route.
-            template = as_it_is(template, live)
-        gateway = observe_gateway(live, template)
-    else:
-        found = _adopted(live, adoption, plan, record, noted)
-        template, gateway, problems = template_of_adopted(adoption, live), found.gateway, found.problems + problems
-        noted = noted or found.carried
-    gateway = replace(gateway, contended=ports.contention.is_contended((namespace, name), now))
-    frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
-    under_way = record is not None and record.progress.stage.under_way
-    terms, server = _terms(
-        ports, frozen.metrics.prometheus if frozen and under_way else spec.metrics.prometheus, record
-    )
-    guards = record is not None and record.progress.stage is Stage.PROMOTED and is_held_by_attempt(plan, record)
-    asked, redefined = _asked(spec.objectives, frozen.objectives if frozen else [], under_way=under_way, guards=guards)
-    query = _query(template, plan, record, gateway, terms, asked, now)
+    there = routed(route, live, plan=plan, record=kept.record, problems=problems, noted=noted_split(route))
+    gateway = replace(there.gateway, contended=ports.contention.is_contended((namespace, name), now))
+    terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record)
+    asked, redefined = _asked(route.spec, kept, plan)
+    query = _query(there.template, plan, kept.record, gateway, terms, asked, now)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(
         name=name,
         plan=plan,
-        problems=unreadable + problems,
-        record=record,
-        attempts=attempts,
-        noted=noted,
-        refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
-        request=_request(route, record),
+        problems=kept.problems + there.problems,
+        record=kept.record,
+        attempts=kept.attempts,
+        noted=there.noted,
+        refused=noted_refusal(route),
+        was_going_back=route.status.phase == Phase.ROLLING_BACK,
+        request=_request(route, kept.record),
         noted_token=route.status.next_action or "",
-        cannot_return=await _way_back(ports, record, now),
+        cannot_return=await _way_back(ports, kept.record, now),
         redefined=redefined,
         gateway=gateway,
         look=look,
         terms=terms,
     )
-    return Seen(
-        raw,
-        route,
-        template,
-        adoption,
-        live,
-        rollouts,
-        latest,
-        gaps,
-        tuple(frozen.objectives if frozen is not None else spec.objectives),
-        observation,
-    )
+    objectives = tuple((kept.frozen or route.spec).objectives)
+    return Seen(raw, route, there, kept, gaps, objectives, observation)
 
 
-def _adopted(
-    live: Json | None, adoption: Adoption, plan: Plan | None, record: Record | None, noted: Split | None
-) -> Adopted:
-    """The user's own rule. It must list every backend that has or gets traffic, and may list what had some."""
-    wanted = {share.backend: share.model for share in (plan.split if plan is not None else ())}
-    needed = {share.backend: share.model for share in (plan.split if plan is not None else ()) if share.weight}
-    known = [*wanted, *(share.backend for share in noted or ())]
-    if record is not None:
-        known += [arm.backend for arm in record.attempt.arms]
-        if record.progress.stage.under_way:
-            needed |= {arm.backend: arm.name for arm in record.attempt.arms if arm.stable or arm.wanted}
-    return observe_adopted(live, adoption, needed=needed, known=known)
+def _in_force(spec: ModelRouteSpec, kept: Kept) -> ModelRouteSpec | ModelRolloutSpec:
+    """Whose metrics are asked: of the attempt that is under way, as they were frozen in it, else the spec's."""
+    return kept.frozen if kept.frozen is not None and _under_way(kept.record) else spec
+
+
+def _under_way(record: Record | None) -> bool:
+    return record is not None and record.progress.stage.under_way
+
+
+def _asked(spec: ModelRouteSpec, kept: Kept, plan: Plan | None) -> tuple[list[Objective], frozenset[str]]:
+    """The objectives to be counted: those of the attempt under way, else the spec's.
+
+    Also those that a promoted split goes on being held to while the spec wants another one; returned beside are the
+    ones among these by which the spec means something else now, so that they cannot be counted.
+    """
+    wanted, record = list(spec.objectives), kept.record
+    if kept.frozen is None or record is None:
+        return wanted, frozenset()
+    if record.progress.stage.under_way:
+        return list(kept.frozen.objectives), frozenset()
+    if record.progress.stage is not Stage.PROMOTED or not is_held_by_attempt(plan, record):
+        return wanted, frozenset()
+    by_name = {each.name: each for each in wanted}
+    redefined = frozenset(each.name for each in kept.frozen.objectives if by_name.get(each.name, each) != each)
+    return [*wanted, *(each for each in kept.frozen.objectives if each.name not in by_name)], redefined
 
 
 def action_of(route: ModelRoute) -> str:
@@ -186,39 +172,6 @@ def _plan_of(spec: ModelRouteSpec, namespace: str) -> tuple[Plan | None, tuple[P
         return plan_of(spec, namespace), ()
     except Invalid as error:
         return None, (Problem(Reason.INVALID_SPEC, str(error)),)
-
-
-def _owned_by(rollout: Json, uid: str) -> bool:
-    return any(owner.get("uid") == uid for owner in rollout["metadata"].get("ownerReferences") or [])
-
-
-def _attempt_number(rollout: Json) -> int:
-    return int(rollout["spec"]["attempt"])
-
-
-def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Problem, ...]]:
-    """The attempt that a ModelRollout keeps; one that cannot be read is a problem, and moves no traffic."""
-    try:
-        parsed = parse(ModelRollout, rollout)
-        attempt = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace)
-        return Record(attempt, progress_of(parsed.status, attempt)), ()
-    except Invalid as error:
-        name = rollout["metadata"]["name"]
-        message = f"ModelRollout {name} cannot be read ({error}): delete it to start over from the stable split"
-        return None, (Problem(Reason.RECORD_UNREADABLE, message),)
-
-
-def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:
-    """Whether no later attempt is known of: where its record was deleted, an older one says nothing about now."""
-    return _attempt_number(rollout) >= (route.status.attempt or 0)
-
-
-def _noted(route: ModelRoute, namespace: str) -> Split | None:
-    if not route.status.stable:
-        return None
-    return tuple(
-        Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in route.status.stable
-    )
 
 
 async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, ...]:
@@ -252,20 +205,6 @@ def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str
     if record is not None and record.progress.stage.under_way:
         return Terms(record.attempt.window_s, record.attempt.settle_min_s, terms.scrape_interval_s), server
     return terms, server
-
-
-def _asked(
-    wanted: list[Objective], frozen: list[Objective], *, under_way: bool, guards: bool
-) -> tuple[list[Objective], frozenset[str]]:
-    """The objectives to be counted: those of the attempt under way, else the spec's; also those that a promoted split
-    goes on being held to (`guards`), and which of these the spec says otherwise by now, so that they cannot be."""
-    if under_way and frozen:
-        return frozen, frozenset()
-    if not guards:
-        return wanted, frozenset()
-    by_name = {each.name: each for each in wanted}
-    redefined = frozenset(each.name for each in frozen if by_name.get(each.name, each) != each)
-    return [*wanted, *(each for each in frozen if each.name not in by_name)], redefined
 
 
 def _query(

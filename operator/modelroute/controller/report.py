@@ -54,10 +54,9 @@ def _of_the_route(seen: Seen, decision: Decision, status: ModelRouteStatus, reco
     yield Sample(families.ATTEMPT, (), float(status.attempt or 0))
     if decision.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
         verdict = record.progress.verdict if record is not None else None
-        # Where the record was deleted, nobody knows why any more.
-        why = (
-            (verdict.reason.value, verdict.objective, verdict.candidate) if verdict else (decision.reason.value, "", "")
-        )
+        # Where the record was deleted, the objective and the candidate are not known any more.
+        noted = status.refused.reason if status.refused is not None else decision.reason.value
+        why = (verdict.reason.value, verdict.objective, verdict.candidate) if verdict else (noted, "", "")
         yield Sample(families.ROLLBACK, why, 1.0)
 
 

@@ -44,7 +44,7 @@ def _token_due(seen: Observation, decision: Decision) -> str:
         return token_of(after)
     if decision.phase is not Phase.ROLLED_BACK:
         return ""
-    return token_of(after) if after is not None else seen.noted_token
+    return token_of(after) if after is not None else seen.retry_token
 
 
 def _decide(seen: Observation, now: float) -> Decision:

@@ -10,6 +10,7 @@ from modelroute.rollout.attempt import Record, Stage, token_of
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal
 from modelroute.rollout.split import Backend, Split
 
 
@@ -76,9 +77,10 @@ class Terms:
 class Observation:
     """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status.
 
-    `refused_revision`: what the last status called rolled back, empty where it did not. `request`: the action that a
-    person asks for and nobody has dealt with yet, empty where there is none; `noted_token`: the one that the last
-    status called due. `cannot_return`: why the backends that a promotion came from could not take the traffic now.
+    `refused` and `was_going_back` (an attempt is on its way back) are what the last status noted: they count where the
+    record is gone. `request`: the action that a person asks for and nobody has dealt with yet, empty where there is
+    none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that a promotion
+    came from could not take the traffic now.
     `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
     """
 
@@ -91,7 +93,8 @@ class Observation:
     gateway: Gateway
     look: Look
     terms: Terms
-    refused_revision: str = ""
+    refused: Refusal | None = None
+    was_going_back: bool = False
     request: str = ""
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()
@@ -101,7 +104,7 @@ class Observation:
     def retry_token(self) -> str:
         """The token with which `retry` is due, empty where nothing was rolled back."""
         if self.record is None:
-            return self.noted_token if self.refused_revision else ""
+            return self.refused.token if self.refused is not None else ""
         if self.record.progress.stage not in {Stage.ROLLED_BACK, Stage.ABORTED}:
             return ""
         return token_of(self.record)

@@ -17,6 +17,7 @@ from modelroute.rollout.guarding import broken, fold, guard_of, is_baking, is_du
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.split import Split, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
@@ -31,7 +32,8 @@ def stable_split(seen: Observation) -> Split | None:
 
     Only backends with traffic: what an old attempt left at 0 is no part of the next one.
     """
-    found = seen.gateway.stable or seen.noted
+    # The note on the route may be older than the way back: where that was not written yet, the status knows better.
+    found = seen.noted or seen.gateway.stable if seen.was_going_back else seen.gateway.stable or seen.noted
     if seen.record is not None:
         match seen.record.progress.stage:
             case Stage.PROMOTED:
@@ -53,6 +55,8 @@ def at_rest(seen: Observation, now: float) -> Decision:
 
 def _settled(seen: Observation, now: float) -> Decision:
     plan, stable = seen.plan, stable_split(seen)
+    if stable is not None and (unfinished := _way_back(seen, stable)) is not None:
+        return unfinished
     if plan is None or stable is None or _forbids(seen, plan, stable):
         if plan is None or seen.problems:
             return _cannot_be_carried_out(seen, stable)
@@ -72,6 +76,17 @@ def _settled(seen: Observation, now: float) -> Decision:
         message = f"the rollout to {words_of(plan.split)} does not start: {lack.message}; live: {live}"
         return Decision(Phase.HOLDING, lack.reason, message, order, lacking=(lack.message,))
     return begin(seen, plan, stable, _resting_split(seen, stable, now), now)
+
+
+def _way_back(seen: Observation, stable: Split) -> Decision | None:
+    """The record of an attempt that was going back is gone: its weights go back all the same, before anything else."""
+    live = {backend: weight for backend, weight in seen.gateway.weights.items() if weight}
+    if seen.record is not None or not seen.was_going_back or live == {s.backend: s.weight for s in stable}:
+        return None
+    why = f" because {seen.refused.told}" if seen.refused is not None else ""
+    message = f"going back to {words_of(stable)}{why}. Its ModelRollout is gone: waiting for the route to carry that"
+    order = RouteOrder(stable, stable, rollback_of=seen.gateway.rollback_of or f"{seen.name}-{seen.attempts}")
+    return Decision(Phase.ROLLING_BACK, Reason.ROLLING_BACK, message, order, wake_after_s=GATEWAY_POLL_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,18 +200,12 @@ def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
 
 def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
     """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
-    if seen.record is None:
-        # The record was deleted; the status still knows.
-        refused, told = seen.refused_revision, "an attempt whose ModelRollout is gone was rolled back"
-    elif seen.record.progress.stage in {Stage.ROLLED_BACK, Stage.ABORTED}:
-        verdict = seen.record.progress.verdict
-        refused = seen.record.attempt.revision
-        why = verdict.message if verdict else "no reason was kept"
-        told = f"attempt {seen.record.attempt.number} was rolled back: {why}"
-    else:
+    # Where the record was deleted, the status still knows.
+    refused = seen.refused if seen.record is None else refusal_of(seen.record)
+    if refused is None or refused.revision != plan.revision or wants_retry(seen):
         return None
-    if refused != plan.revision or wants_retry(seen):
-        return None
+    gone = " (its ModelRollout is gone)" if seen.record is None else ""
+    told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}"
     retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
     message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)

@@ -84,7 +84,8 @@ def _serial(seen: Observation) -> int:
     if seen.record is not None:
         return seen.record.progress.serial
     noted = seen.noted_token.rpartition(".")[2]
-    return int(noted) if noted.isdecimal() else seen.attempts
+    refused = seen.refused.serial if seen.refused is not None else 0
+    return max(int(noted) if noted.isdecimal() else 0, refused, seen.attempts)
 
 
 def _never_proven(design: Design, arms: Sequence[Arm], plan: Plan) -> Problem | None:

@@ -58,6 +58,12 @@ class Silent:
     def judged(self, model, suite, told) -> None:
         self.judgements = told
 
+    def probed(self, model, found) -> None:
+        self.probes = found
+
+    def refused(self, model, suite, reason) -> None:
+        self.stops.append(reason)
+
     def stopped(self, model, reason) -> None:
         self.stops.append(reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
@@ -11,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from modelroute.compare.domain import Comparison
+from modelroute.compare.evaluation.preflight import Checked
+from modelroute.compare.evaluation.probing import Found
 from modelroute.compare.judging.pass_over import Judged
 from modelroute.compare.results import Sample, read_samples
 
@@ -74,6 +77,12 @@ class Progress:
             errors = f", {told.errors} without a score (the last: {told.last_error})" if told.errors else ""
             self._line(model, suite, f"{told.judged} judged{errors}")
 
+    def probed(self, model: str, found: Found) -> None:
+        self._console.print(f"{model} · {found}", markup=False)
+
+    def refused(self, model: str, suite: str, reason: str) -> None:
+        self._console.print(f"Refused: {reason}", style="bold", markup=False)
+
     def stopped(self, model: str, reason: str) -> None:
         self._console.print(f"Stopped: {reason}", style="bold", markup=False)
 
@@ -101,6 +110,30 @@ def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
         for suite in comparison.suites:
             table.add_row(model.name, suite.name, *_cells(read_samples(folder, model.name, suite.name)))
     Console(file=out, highlight=False, width=None if out.isatty() else 140).print(table)
+
+
+def checked_table(comparison: Comparison, found: Mapping[str, Checked], out: TextIO) -> None:
+    """What the endpoints were found to do, a line a model, with a sentence below for each thing to know."""
+    table = Table(title=f"{comparison.name}: what the endpoints do", title_justify="left")
+    for name in ("model", "answers", "streams", "counts tokens", "logprobs"):
+        table.add_column(name)
+    notes = []
+    for model, checked in found.items():
+        table.add_row(
+            model,
+            "yes" if checked.answers else "no",
+            "yes" if checked.streams else "no",
+            "yes" if checked.counts_tokens and checked.replies else "no",
+            checked.logprobs.verdict.value,
+        )
+        wrong = [checked.gone, *(reply.error or "" for reply in checked.replies)]
+        notes += [f"{model}: {said}" for said in dict.fromkeys(wrong) if said][:1]
+        if checked.answers and checked.logprobs.why:
+            notes.append(f"{model}: {checked.logprobs}")
+    console = Console(file=out, highlight=False, width=None if out.isatty() else 140)
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _cells(samples: tuple[Sample, ...]) -> list[str]:

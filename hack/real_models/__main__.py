@@ -70,7 +70,8 @@ def serving(python: Path, name: str, file: Path) -> Iterator[None]:
     log = WORK / f"{name}.log"
     port = PORTS[name]
     options = {"model": file, "model_alias": name, "host": "127.0.0.1", "port": port, "n_ctx": 2048}
-    threads = {"n_threads": 1, "n_threads_batch": 1}
+    # Else a second request cuts off the first, which then looks like a short answer.
+    threads = {"n_threads": 1, "n_threads_batch": 1, "interrupt_requests": "false"}
     asked = [word for option, value in (options | threads).items() for word in (f"--{option}", str(value))]
     with log.open("wb") as output:
         server = subprocess.Popen([python, "-m", "llama_cpp.server", *asked], stdout=output, stderr=output)
@@ -102,6 +103,7 @@ def main() -> int:
     with ExitStack() as running:
         for name, file in models(python).items():
             running.enter_context(serving(python, name, file))
+        subprocess.run([MODELROUTE, "evaluate", "-f", COMPARISON, "--check"], check=True)
         subprocess.run([MODELROUTE, "evaluate", "-f", COMPARISON, "--out", results], check=True)
     told: list[str | Path] = [MODELROUTE, "compare", "-f", COMPARISON, "--results", results]
     subprocess.run(told, check=True)

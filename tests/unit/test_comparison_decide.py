@@ -421,3 +421,21 @@ def test_an_endpoint_that_never_answered_is_unknown_and_does_not_win() -> None:
 
     assert decision.winner == "large"
     assert decision.alternative("small").pairing is None
+    assert (
+        decision.headline
+        == "large scores 0.10 of 1, ahead of small with 0.00 (accuracy not measured, and counted as 0)."
+    )
+
+
+def test_a_winner_of_which_something_that_weighs_was_not_measured_wins_with_that_caveat() -> None:
+    worst = {"weight": 1, "worst": "5%", "target": "0%"}
+    criteria = [{"name": "accuracy", "weight": 3, "worst": "0%", "target": "100%"}]
+    weightless = {"name": "refusalRate", **worst, "weight": 0}
+    decision = decided(
+        Answers([RIGHT] * 5 + [WRONG] * 5),
+        Answers([RIGHT] * 10),
+        criteria=[*criteria, {"name": "safetyViolationRate", **worst}, weightless],
+    )
+
+    assert decision.winner == "small"
+    assert decision.caveats[0] == "Of small itself safetyViolationRate was not measured, and counts as 0."

@@ -51,7 +51,6 @@ class _Heard:
     finish_reason: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     tokens: list[Token] = field(default_factory=list)
-    done: bool = False
 
 
 class BadAnswer(Exception):
@@ -143,11 +142,11 @@ async def _hear(response: aiohttp.ClientResponse) -> _Heard:
         return heard
     async for data in _events(response.content):
         if data == "[DONE]":
-            heard.done = True
             break
         _chunk(json.loads(data), heard)
-    if not heard.done and heard.finish_reason is None:
-        raise BadAnswer("the stream broke off before the answer ended")
+    if heard.finish_reason is None:
+        # [DONE] alone is no end: llama-cpp-python sends it when another request interrupts this one.
+        raise BadAnswer("the stream broke off before the answer ended (it gave no finish_reason)")
     return heard
 
 

@@ -372,7 +372,7 @@ async def test_nothing_of_a_modelrollout_is_pruned(objects: Objects, route: Json
     namespace = route["metadata"]["namespace"]
     body, record = written(route)
     made = await objects.create(MODEL_ROLLOUTS, namespace, body)
-    status = status_of(record, ModelRolloutStatus(), namespace=namespace)
+    status = status_of(record, ModelRolloutStatus())
     objectives = evidence_of(record, parse(ModelRoute, route).spec.objectives)
     told = {"reason": "RollingBack", "message": WORDS, "lacking": [WORDS], "objectives": objectives}
     status_wire = updated(status, told).to_wire()
@@ -386,7 +386,8 @@ async def test_nothing_of_a_modelrollout_is_pruned(objects: Objects, route: Json
 
 async def test_nothing_of_a_modelroutes_status_is_pruned(objects: Objects, route: Json) -> None:
     namespace = route["metadata"]["namespace"]
-    parsed = parse(ModelRoute, route)
+    live = [{"arm": "large", "model": "large", "backend": f"{WORDS[:200]}:8000", "weight": 10_000}]
+    parsed = parse(ModelRoute, {**route, "status": {"liveWeights": live}})
     _, record = written(route)
     observation = Observation(
         name=NAME,

@@ -132,29 +132,26 @@ def test_an_attempt_comes_back_as_it_was_frozen() -> None:
 def test_progress_comes_back_as_it_was_written(progress: Progress) -> None:
     record = Record(ATTEMPT, progress)
 
-    status = through_json(status_of(record, ModelRolloutStatus(), namespace=NAMESPACE).to_wire())
+    status = through_json(status_of(record, ModelRolloutStatus()).to_wire())
     back = progress_of(parse(ModelRolloutStatus, status), ATTEMPT)
 
     assert back == progress
-    assert (
-        through_json(status_of(Record(ATTEMPT, back), parse(ModelRolloutStatus, status), namespace=NAMESPACE).to_wire())
-        == status
-    )
+    assert through_json(status_of(Record(ATTEMPT, back), parse(ModelRolloutStatus, status)).to_wire()) == status
 
 
 @settings(deadline=None, max_examples=30)
 @given(progresses, progresses)
 def test_nothing_of_what_was_written_before_is_left_behind(before: Progress, after: Progress) -> None:
-    first = status_of(Record(ATTEMPT, before), ModelRolloutStatus(), namespace=NAMESPACE)
+    first = status_of(Record(ATTEMPT, before), ModelRolloutStatus())
 
-    status = through_json(status_of(Record(ATTEMPT, after), first, namespace=NAMESPACE).to_wire())
+    status = through_json(status_of(Record(ATTEMPT, after), first).to_wire())
 
     assert progress_of(parse(ModelRolloutStatus, status), ATTEMPT) == after
 
 
 def good_status() -> Json:
     progress = Progress(Stage.PROGRESSING, 1, 1.7e9, 1.7e9, 1.7e9, 1.7e9, start(ATTEMPT.design))
-    return status_of(Record(ATTEMPT, progress), ModelRolloutStatus(), namespace=NAMESPACE).to_wire()
+    return status_of(Record(ATTEMPT, progress), ModelRolloutStatus()).to_wire()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +202,7 @@ def test_what_is_too_long_for_the_schema_is_cut_and_stays_readable() -> None:
     progress = Progress(Stage.ROLLING_BACK, 0, 1.7e9, 1.7e9, None, 1.7e9, start(ATTEMPT.design), unknown=unknown)
     long = replace(progress, verdict=Verdict(Reason.HARM_DETECTED, "worse " * 2_000, 1.7e9))
 
-    status = status_of(Record(ATTEMPT, long), ModelRolloutStatus(), namespace=NAMESPACE).to_wire()
+    status = status_of(Record(ATTEMPT, long), ModelRolloutStatus()).to_wire()
 
     assert len(status["unknown"]) == 64
     assert len(status["decision"]["message"]) == 2048
@@ -216,7 +213,7 @@ def test_a_duration_that_is_no_number_is_not_written() -> None:
     progress = Progress(Stage.PROGRESSING, 0, 1.7e9, 1.7e9, None, 1.7e9, start(ATTEMPT.design), slowest_p99_s=math.inf)
 
     with pytest.raises(Invalid, match="slowest"):
-        status_of(Record(ATTEMPT, progress), ModelRolloutStatus(), namespace=NAMESPACE)
+        status_of(Record(ATTEMPT, progress), ModelRolloutStatus())
 
 
 def test_what_a_later_version_could_not_tell_is_still_not_known() -> None:

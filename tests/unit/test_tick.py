@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Fault, Faults, World, Write, in_phase, run_until
 
+from modelroute.api.parse import parse
+from modelroute.api.resources import ModelRollout
+from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.rollout.attempt import Record, weights_of
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -67,8 +71,10 @@ async def test_weights_rise_only_to_what_is_written_down() -> None:
 
     def check(write: Write) -> None:
         if str(write) == ROLLOUT:
-            shares = write.body["status"]["liveWeights"]
-            written.update({share["backend"].split(":")[0]: share["weight"] for share in shares})
+            rollout = parse(ModelRollout, write.body)
+            attempt = attempt_of(rollout.spec, name=rollout.metadata.name, namespace=NAMESPACE)
+            weights = weights_of(Record(attempt, progress_of(rollout.status, attempt)))
+            written.update({arm.backend.name: weights[arm.name] for arm in attempt.arms})
         if str(write) == ROUTE and written:
             refs = write.body["spec"]["rules"][0]["backendRefs"]
             assert {ref["name"]: ref["weight"] for ref in refs} == written

@@ -129,9 +129,13 @@ class ModelRolloutStatus(Wire):
     move: Line | None = Field(
         None, description="What the attempt changes, in words, for example small 0 → 40 %, large 100 → 60 %."
     )
-    live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
+    live: Line | None = Field(
+        None,
+        description="Split in words, for example small 10 %, large 90 %, that every parent Gateway last reported "
+        "accepted.",
+    )
     live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
-        None, description="Live share of every arm."
+        None, description="Share of every arm in the split that every parent Gateway last reported accepted."
     )
     started_at: Instant | None = Field(None, description="When the attempt started.")
     step_started_at: Instant | None = Field(None, description="When the current step's split was decided.")

@@ -143,11 +143,17 @@ class ModelRouteStatus(Wire):
     message: Sentence | None = Field(None, description="What is going on and what comes next, in a sentence.")
     step: Word | None = Field(None, description="Step of the rollout and how many there are, for example 2/5.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
-        None, description="How far of the way from the stable to the wanted split is live, in percent."
+        None,
+        description="How far of the way from the stable to the wanted split this step is, in percent; once it is live, "
+        "live says so.",
     )
-    live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
+    live: Line | None = Field(
+        None,
+        description="Live split in words, for example small 10 %, large 90 %: what every parent Gateway last reported "
+        "accepted. A split that was only ordered is in message.",
+    )
     live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
-        None, description="Live share of every arm."
+        None, description="Share of every arm in the split that every parent Gateway last reported accepted."
     )
     stable: Annotated[list[StableShare], Keep(first=16)] | None = Field(
         None, description="Split that was last promoted, to which a rollback returns."

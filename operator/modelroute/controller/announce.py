@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
 from modelroute.api.fields import format_instant
-from modelroute.api.status import LiveWeight, ModelRouteStatus, RefusedRevision, StableShare
+from modelroute.api.status import ModelRouteStatus, RefusedRevision, StableShare
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
+from modelroute.controller.live import live_at_rest, live_in
 from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
-from modelroute.controller.records import backend_text, ref_of
+from modelroute.controller.records import ref_of
 from modelroute.errors import ModelRouteError
-from modelroute.gateway.observe import as_split
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.resting import stable_split
-from modelroute.rollout.split import Share, Split, in_words
+from modelroute.rollout.split import Split, in_words
 
 log = logging.getLogger(__name__)
 
@@ -68,23 +67,17 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
     record = decision.record or observation.record
     under_way = record is not None and record.progress.stage.under_way
     stable = _stable(observation, decision)
-    live = _live(seen, decision, record if under_way else None)
+    last = record.attempt if record is not None else None
+    live = live_in(seen, last) if last is not None and under_way else live_at_rest(seen, last)
+    told_live = in_words({each.arm: each.weight for each in live})
     return ModelRouteStatus(
         observed_generation=generation,
         phase=decision.phase.value,
         message=decision.message,
         step=f"{record.progress.step + 1}/{len(record.attempt.steps)}" if record and under_way else None,
         progress=record.attempt.steps[record.progress.step].progress if record and under_way else None,
-        live=in_words({name: share.weight for name, share in live}) or None,
-        live_weights=[
-            LiveWeight(
-                arm=name,
-                model=share.model,
-                backend=backend_text(share.backend, namespace),
-                weight=share.weight,
-            )
-            for name, share in live
-        ],
+        live=told_live or None,
+        live_weights=live,
         stable=[
             StableShare(model=share.model, backend_ref=ref_of(share.backend, namespace), weight=share.weight)
             for share in stable or ()
@@ -102,7 +95,12 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         lacking=list(decision.lacking) or None,
         not_in_force=[gap.to_status() for gap in seen.gaps],
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
-        conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
+        conditions=merge(
+            route.status.conditions or [],
+            conditions_of(seen, decision, live=told_live),
+            generation=generation,
+            now=now,
+        ),
     )
 
 
@@ -129,27 +127,6 @@ def _last_action(seen: Seen, decision: Decision) -> str | None:
         seen.observation.record is not None and seen.observation.record.progress.handled == asked
     )
     return asked if asked and dealt_with else seen.route.status.last_action
-
-
-def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tuple[str, Share]]:
-    """Each arm's name and share: as ordered, else as the route carries it; at rest only those with traffic."""
-    if decision.order is not None:
-        split = decision.order.split
-    else:
-        models = {share.backend: share.model for share in stable_split(seen.observation) or ()}
-        carried = as_split(seen.observation.gateway.weights) or ()
-        split = tuple(replace(share, model=models.get(share.backend, share.model)) for share in carried)
-    if under_way is None:
-        plan = seen.observation.plan
-        wanted = {share.model: share.backend for share in plan.split} if plan is not None else {}
-        return [
-            # Another version than the spec's: say which, or it would read as the spec's own.
-            (share.model if wanted.get(share.model) == share.backend else f"{share.model}@{share.backend.name}", share)
-            for share in split
-            if share.weight
-        ]
-    named = {arm.backend: arm.name for arm in under_way.attempt.arms}
-    return [(named.get(share.backend, share.model), share) for share in split]
 
 
 def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement, ...]:

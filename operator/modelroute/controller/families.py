@@ -48,7 +48,7 @@ SPLIT_LIVE = Family(
     "modelroute_split_live_ratio",
     _GAUGE,
     (*ROUTE, "arm"),
-    "The arm's share of the traffic as the route has it, 0 to 1.",
+    "The arm's share of the traffic that every parent Gateway last reported accepted, 0 to 1.",
 )
 SPLIT_WANTED = Family(
     "modelroute_split_wanted_ratio", _GAUGE, (*ROUTE, "arm"), "The arm's share of the traffic that is wanted, 0 to 1."

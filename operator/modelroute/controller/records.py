@@ -18,13 +18,12 @@ from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus,
 from modelroute.api.rollout_status import Decision as WireDecision
 from modelroute.api.routing import BackendRef, Tier
 from modelroute.api.spec import ModelRouteSpec
-from modelroute.api.status import LiveWeight
 from modelroute.controller.spec import backend_of, deadline_of, guard_of, objective_of, step_of
 from modelroute.errors import Invalid
-from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict, weights_of
+from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict
 from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Arm, Backend, in_words, percent
+from modelroute.rollout.split import Arm, Backend, percent
 
 
 def ref_of(backend: Backend, namespace: str) -> BackendRef:
@@ -130,11 +129,10 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
     )
 
 
-def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> ModelRolloutStatus:
+def status_of(record: Record, before: ModelRolloutStatus) -> ModelRolloutStatus:
     """The status that keeps `record`; what only people read is added by the announcing side."""
     attempt, progress = record.attempt, record.progress
     verdict = progress.verdict
-    weights = weights_of(record)
     back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED, Stage.ABORTED}
     return updated(
         before,
@@ -148,16 +146,6 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
                 for arm in attempt.arms
                 if arm.stable != arm.wanted
             ),
-            "live": in_words(weights),
-            "live_weights": [
-                LiveWeight(
-                    arm=arm.name,
-                    model=arm.model,
-                    backend=backend_text(arm.backend, namespace),
-                    weight=weights[arm.name],
-                )
-                for arm in attempt.arms
-            ],
             "started_at": format_instant(progress.started_at),
             "step_started_at": format_instant(progress.step_at),
             "step_live_at": None if progress.live_at is None else format_instant(progress.live_at),

@@ -77,12 +77,8 @@ def gateway_is_live(view: View) -> Lack | None:
         return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, gateway.message, 10.0)
     waited = duration(view.now - since)
     phase = Phase.PROGRESSING if view.now - since < 60 else Phase.HOLDING
-    message = f"waiting for the gateway to accept the split ({waited} so far){_because(gateway.message)}"
+    message = f"{gateway.awaited} ({waited} so far)"
     return Lack(phase, Reason.WAITING_FOR_GATEWAY, message, GATEWAY_POLL_S)
-
-
-def _because(message: str) -> str:
-    return f": {message}" if message else ""
 
 
 def spec_can_be_carried_out(view: View) -> Lack | None:

@@ -70,7 +70,7 @@ def _asked(seen: Observation, record: Record, now: float) -> Decision:
     if record.progress.stage is Stage.ROLLING_BACK:
         decision = going_back(seen, record, now)
     elif taken is not None and taken.verdict is not None:
-        decision = go_back(record, taken.verdict, now)
+        decision = go_back(seen.gateway, record, taken.verdict, now)
     else:
         decision = under_way(seen, record, now)
     if isinstance(outcome, Refused):

@@ -30,6 +30,7 @@ class Gateway:
 
     `weights` are those in the route's rule, the one of index `rule`; `stable` and `rollback_of` are what the operator
     noted on the route itself. `contended`: somebody else keeps changing the weights, so they are no longer restored.
+    `parents`: who is to take the route, as `namespace/name`.
     """
 
     acceptance: Acceptance
@@ -39,6 +40,22 @@ class Gateway:
     rollback_of: str = ""
     rule: int = 0
     contended: bool = False
+    parents: tuple[str, ...] = ()
+
+    @property
+    def awaited(self) -> str:
+        """What a split that was ordered before this was seen still waits for."""
+        return self.message or self.not_yet
+
+    @property
+    def not_yet(self) -> str:
+        """Whom a split that is ordered now will wait for."""
+        if not self.parents:
+            return "the gateway has not accepted the split yet"
+        *others, last = self.parents
+        if not others:
+            return f"Gateway {last} has not accepted the split yet"
+        return f"Gateways {', '.join(others)} and {last} have not all accepted the split yet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,8 @@ def _watch(seen: Observation, now: float) -> _Watch:
     if (alarm := broken(guard, progress)) is not None:
         verdict = verdict_of(alarm, now)
         if baking and not seen.cannot_return and held.revision == record.attempt.revision:
-            return _Watch(go_back(Record(record.attempt, replace(progress, finished_at=None)), verdict, now))
+            back = Record(record.attempt, replace(progress, finished_at=None))
+            return _Watch(go_back(seen.gateway, back, verdict, now))
         until = max((reading.end for reading in seen.look.readings), default=now)
         afresh = replace(progress, guard=replace(start_guard(guard), until=until))
         said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
@@ -192,9 +193,7 @@ def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
         return Decision(phase, Reason.GATEWAY_REJECTED, message, order, lacking=(message,), wake_after_s=10.0)
     if seen.gateway.acceptance is Acceptance.LIVE and live == asked:
         return None
-    message = f"waiting for the gateway to accept the route with {words_of(order.split)}"
-    if seen.gateway.message:
-        message += f": {seen.gateway.message}"
+    message = f"{words_of(order.split)} is ordered, and waits: {seen.gateway.awaited}"
     return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=GATEWAY_POLL_S)
 
 

@@ -72,7 +72,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
     said = Announcement(Reason.ROLLOUT_STARTED, f"attempt {number}: from {back} to {there} in {len(plan.steps)} steps")
     taken = (Announcement(Reason.ACTION_TAKEN, f"retry: attempt {number} starts"),) if retried else ()
     return replace(
-        asking(record, GATEWAY_POLL_S),
+        asking(seen.gateway, record, GATEWAY_POLL_S),
         fresh=True,
         announcements=(*taken, said, step_started(record)),
         handled=seen.request if retried else "",

@@ -13,7 +13,7 @@ from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrde
 from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
 from modelroute.rollout.going_back import go_back
 from modelroute.rollout.harm import harm_in
-from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
 from modelroute.rollout.words import duration
@@ -21,7 +21,7 @@ from modelroute.rollout.words import duration
 
 def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
-        return go_back(record, changed, now)
+        return go_back(seen.gateway, record, changed, now)
     if _has_weights(seen, record):
         # What was counted while nobody could say whether the split is live comes first: it may not have been possible
         # to write down that it is, and harm is not to wait for that.
@@ -32,16 +32,18 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
-        return go_back(record, harm, now)
+        return go_back(seen.gateway, record, harm, now)
     if seen.gateway.rollback_of == record.attempt.name:
         # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.
-        return go_back(record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now)
+        return go_back(
+            seen.gateway, record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now
+        )
     if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
-        return go_back(record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
+        return go_back(seen.gateway, record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
     lacking = lacks(View(seen, record, assessment, now))
     if not lacking:
-        return leave_step(record, now)
+        return leave_step(seen.gateway, record, now)
     return _waiting(seen, record, lacking, now)
 
 
@@ -55,14 +57,14 @@ def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: fl
     # The deadline's clock runs for what the rollout itself lacks, not for a person who takes their time.
     paused = any(lack.phase is Phase.PAUSED for lack in lacking)
     record = stopped(record, now, still=paused or first.phase is Phase.AWAITING_APPROVAL)
-    onward = asking(record, min([*waits, record.attempt.window_s]))
+    onward = asking(seen.gateway, record, min([*waits, record.attempt.window_s]))
     return replace(
         onward,
         # Somebody else's hands on the route: writing it again would only go on with the quarrel.
         order=None if seen.gateway.contended else onward.order,
         phase=first.phase,
         reason=first.reason,
-        message=f"{where(record)}. Waiting: {first.message}",
+        message=f"{_standing(record)}. Waiting: {first.message}",
         lacking=tuple(lack.message for lack in lacking),
         stalled=first.stalled,
         deadline_at=deadline_at(record, now),
@@ -97,7 +99,7 @@ def _was_changed(seen: Observation, record: Record) -> bool:
     )
 
 
-def leave_step(record: Record, now: float) -> Decision:
+def leave_step(gateway: Gateway, record: Record, now: float) -> Decision:
     record = stopped(record, now, still=False)
     attempt, progress = record.attempt, record.progress
     passed = Announcement(Reason.STEP_PASSED, f"{where(record)}: no harm shown, all conditions met")
@@ -114,7 +116,7 @@ def leave_step(record: Record, now: float) -> Decision:
             serial=progress.serial + 1,
         )
         onward = Record(attempt, further)
-        return replace(asking(onward, GATEWAY_POLL_S), announcements=(passed, step_started(onward)))
+        return replace(asking(gateway, onward, GATEWAY_POLL_S), announcements=(passed, step_started(onward)))
     done = Record(attempt, replace(progress, stage=Stage.PROMOTED, finished_at=now, serial=progress.serial + 1))
     said = Announcement(Reason.PROMOTED, f"attempt {attempt.number} is done: {in_words(weights_at(attempt.arms, 100))}")
     return Decision(
@@ -128,16 +130,21 @@ def leave_step(record: Record, now: float) -> Decision:
     )
 
 
-def asking(record: Record, wake_after_s: float) -> Decision:
+def asking(gateway: Gateway, record: Record, wake_after_s: float) -> Decision:
     """Ask the gateway for the weights of the record's step."""
     return Decision(
         Phase.PROGRESSING,
         Reason.STEP_STARTED,
-        f"{where(record)}. Waiting: the gateway to accept the split",
+        f"{_standing(record)}. Waiting: {gateway.not_yet}",
         RouteOrder(split_of(record.attempt.arms, weights_of(record)), record.attempt.stable),
         record=record,
         wake_after_s=wake_after_s,
     )
+
+
+def _standing(record: Record) -> str:
+    """Where the attempt is, and whether users meet it already."""
+    return where(record) if record.progress.live_at is not None else f"{where(record)}, ordered and not live yet"
 
 
 def step_started(record: Record) -> Announcement:

@@ -63,8 +63,8 @@ bench-stats: setup ## how often the statistics are wrong and how soon right, bes
 bench-plugin: setup ## how soon the plugin answers among 10,000 routes; some minutes
 	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.bench_plugin
 
-mutants: setup ## change the statistics a little and see what no test notices; opt-in, slow
-	$(PY) hack/mutate.py
+mutants: setup ## change the statistics a little and see what no test notices; opt-in, slow; MUTANTS="two_arm bounds" for less
+	$(PY) -m mutating $(MUTANTS)
 
 soak: programs ## 200 routes, random rollouts and faults for 30 minutes; SOAK="--routes 20 --minutes 2" for less
 	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.soak $(SOAK)

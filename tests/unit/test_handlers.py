@@ -137,3 +137,14 @@ async def test_a_route_of_somebody_else_that_has_our_name_wakes_us_so_that_we_se
     theirs = with_(HTTP_ROUTE, "metadata", labels=None)
 
     assert await Watch().see("http_route", theirs, "DELETED") is True
+
+
+async def test_since_when_a_gateway_says_so_is_no_news() -> None:
+    watch = Watch()
+    said = {"type": "Accepted", "status": "True", "lastTransitionTime": "2026-01-02T12:00:00Z"}
+    again = {**said, "lastTransitionTime": "2026-01-02T12:00:01Z"}
+    await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [said]}]), "ADDED")
+
+    assert not await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [again]}]))
+    other = {**again, "status": "False"}
+    assert await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [other]}]))

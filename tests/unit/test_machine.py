@@ -450,6 +450,7 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "route_is_ours_alone",
         "gateway_is_live",
         "spec_can_be_carried_out",
+        "way_back_is_open",
         "not_paused",
         "nothing_to_pause_for",
         "is_in_time",

@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Objective
-from modelroute.api.parse import parse
 from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
+from modelroute.controller.reading import read_model_route
 from modelroute.controller.routed import Routed, read_route, routed
 from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of
 from modelroute.errors import Invalid, Unavailable
@@ -82,12 +82,12 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     raw = await ports.model_routes.get(namespace, name)
     if raw is None or raw["metadata"].get("deletionTimestamp"):
         return None
-    route = parse(ModelRoute, raw)
+    route, unreadable = read_model_route(raw)
     listed, live = await asyncio.gather(
         ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
     kept, gaps = kept_of(route, listed), gaps_in(route.spec)
-    plan, unplannable = _plan_of(route.spec, namespace)
+    plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
     problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
     there = routed(route, live, plan=plan, record=kept.record, problems=problems, noted=noted_split(route))
     gateway = replace(there.gateway, contended=ports.contention.is_contended((namespace, name), now))
@@ -158,8 +158,8 @@ def _request(route: ModelRoute, record: Record | None) -> str:
 
 
 async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:
-    """Why the backends that a promotion still baking came from could not take its traffic back."""
-    if record is None or not is_baking(record, now):
+    """Why the backends that an attempt, or a promotion still baking, came from could not take its traffic back."""
+    if record is None or not (record.progress.stage is Stage.PROGRESSING or is_baking(record, now)):
         return ()
     arms = [arm for arm in record.attempt.arms if arm.stable and not arm.wanted]
     checks = (_backend_problem(ports, f"the way back to {arm.name}", arm.backend) for arm in arms)

@@ -96,8 +96,8 @@ class Observation:
 
     `refused` and `was_going_back` (an attempt is on its way back) are what the last status noted: they count where the
     record is gone. `request`: the action that a person asks for and nobody has dealt with yet, empty where there is
-    none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that a promotion
-    came from could not take the traffic now.
+    none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an attempt
+    or a promotion came from could not take the traffic now.
     `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
     """
 

@@ -147,10 +147,16 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
     problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
     absent = seen.gateway.acceptance is Acceptance.ABSENT
     rest = "no route is made" if stable is None else f"the live route stays as it was: {words_of(stable)}"
+    order = None
+    if problem.reason is Reason.RECORD_UNREADABLE and stable is not None:
+        # Nobody can say what its candidates do to people: they get nothing until somebody can.
+        order = RouteOrder(stable, stable)
+        rest = f"until then all traffic is where it was before: {words_of(stable)}"
     return Decision(
         Phase.PENDING if absent else Phase.HOLDING,
         problem.reason,
         f"{problem.message}; {rest}",
+        order,
         lacking=tuple(each.message for each in seen.problems),
         stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
         wake_after_s=15.0,

@@ -11,7 +11,7 @@ import pytest
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, start
 from modelroute.analysis.layout import Kind, layout_of, least_cap
-from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, kept, unspent
+from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, Floats, kept, unspent
 from modelroute.analysis.state import decode, encode
 from modelroute.analysis.two_arm import log_e_values, projection
 
@@ -76,6 +76,48 @@ def test_the_grid_and_what_is_spent_are_those_of_the_design() -> None:
     assert PRIOR[1] / PRIOR[0] == pytest.approx(math.exp(-0.35))
     assert [unspent(0), unspent(1), unspent(21)] == pytest.approx([1.0, 0.5, 0.5 / math.sqrt(2)])
     assert float(kept(0, False)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("windows", "step_begins", "at_once", "part"),
+    [
+        (0, False, False, 0.5),
+        (0, True, False, 0.5),
+        (1, False, False, math.sqrt(20 / 21)),
+        (1, True, False, 0.85 * math.sqrt(20 / 21)),
+        (20, True, False, 0.85 * math.sqrt(39 / 40)),
+        (0, False, True, 0.1),
+        (0, True, True, 0.1),
+        (1, False, True, math.sqrt(20 / 21)),
+    ],
+)
+def test_a_step_spends_15_percent_more_and_a_proof_of_safety_most_of_it_at_first(
+    windows: int, step_begins: bool, at_once: bool, part: float
+) -> None:
+    """A step that begins before the first window spends nothing more: half is spent then anyway."""
+    assert float(kept(windows, step_begins, at_once)) == pytest.approx(part, rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [0.0, 9.0, 40.0, 90.0])
+def test_the_window_at_hand_never_moves_its_own_guess_of_the_reference(bad: float) -> None:
+    """Whatever its reference does, a window is bet on with what the windows before it say: 9 of 900."""
+    first = after(window(5, small=(1, 100), large=(9, 900)))
+    place = layout_of(DESIGN).of(Kind.MAIN, 0)[0]
+    log_ratios = log_e_values(
+        100, 4, 900, bad, guess=(0.5 + 9) / (0.5 / 0.01 + 900), alternatives=ALTERNATIVES, margin=0.005
+    )
+    most = np.maximum(least_cap(DESIGN, Action.ROLL_BACK), (-math.log(0.05 * 0.9) - spent(first, place)) / 3)
+
+    second = advance(DESIGN, first, window(10, small=(4, 100), large=(bad, 900)))
+
+    grown = np.exp(spent(first, place) + np.minimum(log_ratios, most))
+    assert np.exp(second.bank.log_capital[place]) == pytest.approx(grown, rel=1e-8, abs=1e-30)
+
+
+def spent(state: State, place: int) -> Floats:
+    """ln of the capital of one row's alternatives once the second window's part is put on them."""
+    more = state.bank.log_unspent[place] + math.log(1 - math.sqrt(20 / 21)) + np.log(PRIOR)
+    return np.logaddexp(state.bank.log_capital[place], more)
 
 
 @pytest.mark.parametrize(

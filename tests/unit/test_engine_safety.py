@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from tests.oracle import processes as oracle
 
 from modelroute.analysis.bounds import smallest_refuted
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
@@ -144,6 +146,49 @@ def test_requests_lacking_shrink_to_nothing_where_safety_is_near_and_are_unknown
     assert later is not None
     assert 0 < later < early < 20_000
     assert never is None
+
+
+@pytest.mark.parametrize("overdispersion", [1.0, 2.5])
+@pytest.mark.parametrize(
+    ("objective", "windows"),
+    [
+        (Objective("errors", margin=0.02), 1),
+        (Objective("errors", ratio=1.5, prior_rate=0.05), 2),
+        (Objective("errors", limit=0.05), 1),
+        (Objective("errors", margin=0.02, limit=0.05), 1),
+        (Objective("errors", margin=0.1, limit=0.015), 1),
+    ],
+)
+def test_requests_lacking_are_what_lacks_by_what_the_best_alternative_gains(
+    objective: Objective, windows: int, overdispersion: float
+) -> None:
+    """Per request, at the rates seen so far: of the slower of both, where both have to be proven."""
+    design = Design((objective,), DESIGN.comparisons, overdispersion=overdispersion)
+    (found,) = known(*(window(k, (1, 200), (18, 1800)) for k in range(1, windows + 1)), design=design).findings
+    n, x, n_b, x_b = (windows * each for each in (200, 1, 1800, 18))
+    gains = []
+    if objective.limit is None or objective.margin is not None:
+        guess = (0.5 + mp.mpf(x_b)) / (0.5 / objective.prior_rate + n_b)
+        one = (1, x / n, n_b / n, x_b / n)
+        allowed = (objective.ratio or 1, objective.margin or 0)
+        gains.append(max(oracle.two_arm_factor(one, guess, 1 / psi, *allowed) for psi in oracle.grid()))
+    if objective.limit is not None:
+        limit = mp.mpf(objective.limit)
+        gains.append(
+            max(oracle.log_ratio(mp.mpf(x) / n, 1, oracle.with_odds(limit, 1 / psi), limit) for psi in oracle.grid())
+        )
+
+    assert not found.proven_safe
+    assert found.log_safe is not None
+    lacks = -mp.log(mp.mpf(0.05)) - found.log_safe
+    assert found.requests_lacking == pytest.approx(float(lacks / (min(gains) / overdispersion)), rel=1e-9)
+
+
+def test_requests_lacking_are_unknown_before_both_arms_were_counted() -> None:
+    nothing, alone = known().findings[0], known(window(1, (0, 0), (27, 2700))).findings[0]
+
+    assert nothing.requests_lacking is None
+    assert alone.requests_lacking is None
 
 
 def test_how_bad_it_could_still_be_shrinks_as_requests_come() -> None:

@@ -13,8 +13,10 @@ import coverage
 import pytest
 
 PACKAGE = "modelroute.analysis"
-OPTIONS = ("-x", "-p", "no:terminal", "-p", "no:cacheprovider", "-o", "addopts=--import-mode=importlib",
-           "-W", "ignore::pytest.PytestAssertRewriteWarning")  # fmt: skip
+OPTIONS = (
+    "-x", "-s", "-p", "no:terminal", "-p", "no:logging", "-p", "no:cacheprovider",
+    "-o", "addopts=--import-mode=importlib", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+)  # fmt: skip
 """Without the marks of progress. The warning is that plugins were loaded before pytest was."""
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
-from modelroute.analysis.engine import Assessment, Knowledge, State, advance, assess, start
+from modelroute.analysis.engine import Assessment, Knowledge, State, Tally, advance, assess, encode, start
+from modelroute.analysis.layout import Kind, form_share, layout_of
+from modelroute.analysis.limits import log_broken
 
 SLOW = Objective("slow", limit=0.05)
 DESIGN = Design((SLOW,), (Comparison("small", "large"),))
@@ -79,6 +84,51 @@ def test_without_reference_traffic_the_limit_stands_alone_from_then_on() -> None
 
     assert not known(*both).rollback_breached
     assert known(*both, *alone).rollback_breached
+
+
+def contribution(state: State, design: Design = DESIGN) -> float:
+    """ln of what `max` says, before its form's part is taken."""
+    (found,) = assess(design, state).findings
+    return dict(found.contributions)["max"] - math.log(form_share(layout_of(design).pairs[0]))
+
+
+def halves(state: State, design: Design = DESIGN) -> tuple[float, float]:
+    """(B against the limit, A against the reference)."""
+    layout, log_e = layout_of(design), state.bank.log_e
+    ((limit,), (above,)) = (layout.of(kind, 0) for kind in (Kind.LIMIT, Kind.ABOVE))
+    return log_broken(state.limited[0], float(log_e[limit])), float(log_e[above])
+
+
+@pytest.mark.parametrize("both", [[(12, 108)] * 4, [(12, 9)] * 4, [(1, 9)] * 4], ids=["both", "candidate", "none"])
+def test_what_is_seen_without_the_reference_is_put_on_top_of_the_lesser_of_both(both: list[tuple[int, int]]) -> None:
+    """And what is seen with it again counts as the lesser once more."""
+    first = [window(k, (mine, 100), (theirs, 900)) for k, (mine, theirs) in enumerate(both, 1)]
+    alone = [window(k, (150, 1000), None, share=1.0) for k in (5, 6)]
+    again = [window(k, (12, 100), (18, 900)) for k in (7, 8, 9)]
+    before, then, last = (after(*windows) for windows in (first, first + alone, first + alone + again))
+
+    assert contribution(before) == pytest.approx(min(halves(before)), abs=1e-9)
+    grown = halves(then)[0] - halves(before)[0]
+    assert grown > 1
+    assert halves(then)[1] == halves(before)[1]
+    assert contribution(then) == pytest.approx(grown + min(halves(before)), abs=1e-8)
+    broken, above = halves(last)
+    assert contribution(last) == pytest.approx(grown + min(broken - grown, above), abs=1e-8)
+
+
+def test_an_arm_that_is_not_asked_for_is_asked_for_nothing() -> None:
+    """Whether it is left out or stands there with 0."""
+    for small, large, share in (((12, 100), None, 1.0), ((12, 100), (18, 900), 0.0)):
+        told = window(1, small, large, share=share)
+        silent = replace(told, asked={arm: each for arm, each in told.asked.items() if each})
+
+        assert encode(after(silent)) == encode(after(told))
+
+
+def test_without_a_reference_only_the_candidate_is_counted() -> None:
+    for design in (ALONE, DESIGN):
+        tally = after(window(1, (12, 100), None, share=1.0), window(2, (3, 50), None, share=1.0), design=design).tallies
+        assert tally == (Tally(15, 150, 0, 0, 2, 0),)
 
 
 def test_a_reference_that_should_be_there_and_is_unknown_hides_the_window() -> None:

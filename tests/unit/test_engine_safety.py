@@ -121,6 +121,14 @@ def test_a_gate_without_a_change_of_the_split_starts_afresh_and_harm_goes_on() -
     assert np.all(gate.bounds == 0)
 
 
+def test_a_gate_without_a_change_of_the_split_spends_nothing_more_of_harms_capital() -> None:
+    proven = after(*(window(k) for k in range(1, 5)))
+    on, gate = (advance(DESIGN, state, window(5)) for state in (proven, start_gate(DESIGN, proven)))
+
+    assert assess(DESIGN, gate).rollback_log_evidence == assess(DESIGN, on).rollback_log_evidence
+    assert assess(DESIGN, gate).findings[0].log_safe != assess(DESIGN, on).findings[0].log_safe
+
+
 def test_a_step_of_one_candidate_leaves_the_proof_of_another_alone() -> None:
     design = Design((ERRORS,), (Comparison("small", "large"), Comparison("tiny", "large")))
 

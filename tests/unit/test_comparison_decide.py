@@ -427,6 +427,20 @@ def test_an_endpoint_that_never_answered_is_unknown_and_does_not_win() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("right", "headline"),
+    [
+        (500, "large scores 0.50 of 1, and so does small: nothing here tells them apart."),
+        (501, "small scores 0.501 of 1, ahead of large with 0.500."),
+        (510, "small scores 0.51 of 1, ahead of large with 0.50."),
+    ],
+)
+def test_the_headline_has_the_digits_that_tell_the_first_from_the_second(right: int, headline: str) -> None:
+    small = Answers([RIGHT] * right + [WRONG] * (1000 - right))
+
+    assert decided(Answers([RIGHT, WRONG] * 500), small).headline == headline
+
+
 def test_a_winner_of_which_something_that_weighs_was_not_measured_wins_with_that_caveat() -> None:
     worst = {"weight": 1, "worst": "5%", "target": "0%"}
     criteria = [{"name": "accuracy", "weight": 3, "worst": "0%", "target": "100%"}]

@@ -165,7 +165,10 @@ def _shown(comparison: Comparison, models: Mapping[str, Measured]) -> tuple[Meas
 def _headline(comparison: Comparison, alternatives: tuple[Alternative, ...], ranking: tuple[Row, ...]) -> str:
     if not ranking:
         return "No model meets the constraints."
-    first = f"{ranking[0].model} scores {ranking[0].total:.2f} of 1"
+    best = ranking[0].total
+    # As many digits as tell the first from the second.
+    digits = next((n for n in (2, 3, 4) if len({f"{row.total:.{n}f}" for row in ranking[:2]}) == 2), 2)
+    first = f"{ranking[0].model} scores {best:.{digits}f} of 1"
     out = [alternative.model.name for alternative in alternatives if not alternative.eligible]
     ruled = f"; {_list(out)} {'is' if len(out) == 1 else 'are'} ruled out by a constraint" if out else ""
     if len(ranking) == 1:
@@ -173,7 +176,9 @@ def _headline(comparison: Comparison, alternatives: tuple[Alternative, ...], ran
     second = next(each for each in alternatives if each.model.name == ranking[1].model)
     lacks = _unmeasured(comparison, second)
     counted = f" ({_list(lacks)} not measured, and counted as 0)" if lacks else ""
-    return f"{first}, ahead of {second.model.name} with {second.row.total:.2f}{counted}{ruled}."
+    if f"{best:.4f}" == f"{second.row.total:.4f}":
+        return f"{first}, and so does {second.model.name}{counted}: nothing here tells them apart{ruled}."
+    return f"{first}, ahead of {second.model.name} with {second.row.total:.{digits}f}{counted}{ruled}."
 
 
 def _unmeasured(comparison: Comparison, found: Alternative) -> list[str]:

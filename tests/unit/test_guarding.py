@@ -230,3 +230,12 @@ async def test_an_objective_that_the_spec_means_otherwise_by_now_is_not_watched_
     await run(world, ticker, 60)
 
     assert "errors is not watched, for the spec means something else by it now" in world.status["guard"]
+
+
+async def test_a_bound_that_stays_broken_is_reported_now_and_then_and_not_at_every_look() -> None:
+    world, ticker = await promoted(guard={**RETURNING, "bake": "1m"})
+    await run(world, ticker, 120)
+    world.bad_share["small-v1"] = 0.5
+    await run(world, ticker, 1500)
+
+    assert 2 <= len(world.said(Reason.GUARD_BREACHED)) <= 3

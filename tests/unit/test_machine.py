@@ -454,6 +454,7 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "not_paused",
         "nothing_to_pause_for",
         "is_in_time",
+        "clock_is_not_behind",
         "evidence_is_current",
         "split_is_as_asked",
         "reference_keeps_the_bound",
@@ -466,6 +467,27 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "is_proven_safe",
         "is_approved",
     ]
+
+
+def test_a_clock_that_was_set_back_holds_until_it_has_caught_up() -> None:
+    """What was looked at lies ahead: harm would not be seen, so no step is left meanwhile, also not by approval."""
+    world = World(plan(steps=tuple(replace(step, approval=True) for step in STEPS)))
+    world.run_until(Phase.AWAITING_APPROVAL)
+    for _ in range(800):
+        world.tick(5.0)
+    assert world.record is not None
+    world.now -= 3600.0
+    world.record = replace(world.record, progress=replace(world.record.progress, approved=True))
+    held = world.tick()
+    assert (held.phase, held.reason) == (Phase.HOLDING, Reason.CLOCK_BEHIND)
+    assert "was set back" in held.message
+    for _ in range(100):
+        assert world.tick(30.0).phase is Phase.HOLDING
+    assert world.record.progress.step == 0
+    world.now += 600.0
+    world.tick()
+
+    assert world.record.progress.step == 1
 
 
 def proving(*, last: Requirement = Requirement.NOT_HARMFUL) -> tuple[Step, ...]:

@@ -476,3 +476,34 @@ async def test_a_rolled_back_revision_is_not_tried_again_by_a_fresh_operator() -
 
     assert world.status["phase"] == "RolledBack"
     assert len(world.rollouts()) == 1
+
+
+async def flapping(world: World, ticker: Ticker, times: int) -> None:
+    """Prometheus is down at every other look."""
+    for turn in range(times):
+        world.prometheus_problem = None if turn % 2 else Unavailable("down")
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+
+
+async def test_a_hold_that_flaps_is_told_once_in_ten_minutes() -> None:
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{"progress": 50, "minDuration": "3h"}, {**STEP, "progress": 100}]})
+    await run_until(world, ticker, in_phase("Progressing"))
+    await flapping(world, ticker, 100)
+    assert len(world.said(Reason.PROMETHEUS_UNAVAILABLE)) == 1
+    world.now += 600.0
+    await flapping(world, ticker, 10)
+
+    assert len(world.said(Reason.PROMETHEUS_UNAVAILABLE)) == 2
+
+
+async def test_each_gate_that_waits_for_a_person_is_told_however_soon_it_comes() -> None:
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{**STEP, "progress": each, "approval": True} for each in (25, 50, 100)]})
+    for _ in range(3):
+        await run_until(world, ticker, in_phase("AwaitingApproval"))
+        world.act("approve")
+        await run_until(world, ticker, lambda status: status["phase"] != "AwaitingApproval")
+
+    assert len(world.said(Reason.AWAITING_APPROVAL)) == 3

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
 from modelroute.api.fields import format_instant
-from modelroute.api.status import ModelRouteStatus, RefusedRevision, StableShare
+from modelroute.api.status import Condition, ConditionType, ModelRouteStatus, RefusedRevision, StableShare
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
 from modelroute.controller.live import live_at_rest, live_in
@@ -40,7 +40,8 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
             await tell(ports, seen, decision.announcements, now)
             raise
     ports.telemetry.report(seen, decision, status)
-    await tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now, stalled=decision.stalled)
+    said = (*decision.announcements, *_changes(before, decision), *_overlap(before, status))
+    await tell(ports, seen, _not_again(ports, seen, decision, said, now), now, stalled=decision.stalled)
 
 
 async def tell(
@@ -127,6 +128,31 @@ def _last_action(seen: Seen, decision: Decision) -> str | None:
         seen.observation.record is not None and seen.observation.record.progress.handled == asked
     )
     return asked if asked and dealt_with else seen.route.status.last_action
+
+
+def _not_again(
+    ports: Ports, seen: Seen, decision: Decision, said: Sequence[Announcement], now: float
+) -> tuple[Announcement, ...]:
+    """`said` without what was told lately of how things stand. What was done is told each time.
+
+    An alarm of the guard that takes nothing back comes again for as long as the bound is broken.
+    """
+    key, moment = (seen.route.metadata.namespace, seen.route.metadata.name), decision.next_action
+    stays = decision.phase is not Phase.ROLLING_BACK
+    done = [each for each in decision.announcements if not (each.reason is Reason.GUARD_BREACHED and stays)]
+    return tuple(each for each in said if each in done or ports.repeats.is_new(key, each.reason, moment, now))
+
+
+def _overlap(before: ModelRouteStatus, status: ModelRouteStatus) -> tuple[Announcement, ...]:
+    """An event where another route has come to want the same requests."""
+    told = _programmed_reason(status)
+    if told is None or told.reason != Reason.ROUTE_OVERLAPS or _programmed_reason(before) == told:
+        return ()
+    return (Announcement(Reason.ROUTE_OVERLAPS, told.message, warning=True),)
+
+
+def _programmed_reason(status: ModelRouteStatus) -> Condition | None:
+    return next((each for each in status.conditions or () if each.type == ConditionType.PROGRAMMED), None)
 
 
 def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement, ...]:

@@ -56,6 +56,10 @@ def _programmed(seen: Seen, decision: Decision) -> Assessment:
             )
         case Acceptance.LIVE:
             message = "every parent reports the route accepted and its references resolved"
+            if seen.overlap:
+                return Assessment(
+                    ConditionType.PROGRAMMED, TRUE, Reason.ROUTE_OVERLAPS.value, f"{message}; {seen.overlap}"
+                )
             return Assessment(ConditionType.PROGRAMMED, TRUE, Reason.PROGRAMMED.value, message)
         case Acceptance.REJECTED:
             return Assessment(ConditionType.PROGRAMMED, FALSE, Reason.GATEWAY_REJECTED.value, gateway.message)

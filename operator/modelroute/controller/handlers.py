@@ -13,6 +13,7 @@ import kopf
 from modelroute.api.resources import GROUP, VERSION, ModelRoute
 from modelroute.controller.loop import Loop
 from modelroute.gateway.adopted import ANNOTATION_ADOPT
+from modelroute.gateway.overlaps import Overlaps
 from modelroute.gateway.render import LABEL_ROUTE
 
 START_SPREAD_S = 2.0
@@ -41,7 +42,7 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
 
 
-def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
+def register(registry: kopf.OperatorRegistry, loop: Loop, overlaps: Overlaps) -> None:
     """Wake the task of a ModelRoute when its spec changes, or when its route or the gateway's word on it does."""
     fingerprints: dict[tuple[str, str, str], int] = {}
 
@@ -70,11 +71,15 @@ def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
     async def http_route(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         metadata = body["metadata"]
+        if event["type"] == "DELETED":
+            overlaps.forget((metadata["namespace"], metadata["name"]))
+        else:
+            overlaps.note(body)
         # One that its owner lets us write, ours by its label, or one that stands, or stood, in the way of ours.
         adopter = (metadata.get("annotations") or {}).get(ANNOTATION_ADOPT)
         route = adopter or (metadata.get("labels") or {}).get(LABEL_ROUTE) or metadata["name"]
         if (metadata["namespace"], route) not in loop.keys:
-            # A cluster has many routes that are none of ours: nothing is kept of them.
+            # A cluster has many routes that are none of ours: only what they want is kept of them.
             fingerprints.pop(("HTTPRoute", metadata["namespace"], metadata["name"]), None)
             return
         told = [metadata.get("uid"), adopter, body.get("spec"), _parents(body)]

@@ -38,7 +38,8 @@ ACTION_LIMIT = 256
 class Seen:
     """What a tick read: the objects as they came, and the domain's view of them.
 
-    `objectives` are those frozen in the latest attempt, else the spec's.
+    `objectives` are those frozen in the latest attempt, else the spec's. `overlap` tells people of other routes that
+    want the same requests; nothing is decided from it.
     """
 
     raw: Json
@@ -48,6 +49,7 @@ class Seen:
     gaps: tuple[Gap, ...]
     objectives: tuple[Objective, ...]
     observation: Observation
+    overlap: str = ""
 
     @property
     def key(self) -> str:
@@ -115,7 +117,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         terms=terms,
     )
     objectives = tuple((kept.frozen or route.spec).objectives)
-    return Seen(raw, route, there, kept, gaps, objectives, observation)
+    return Seen(raw, route, there, kept, gaps, objectives, observation, ports.overlaps.told_of(there.named))
 
 
 def _in_force(spec: ModelRouteSpec, kept: Kept) -> ModelRouteSpec | ModelRolloutSpec:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from modelroute.api.status import ModelRouteStatus
 from modelroute.cluster.client import Json
+from modelroute.controller.repeats import Repeats
 from modelroute.controller.settings import Settings
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
+from modelroute.gateway.overlaps import Overlaps
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.decision import Announcement, Decision
@@ -87,5 +89,7 @@ class Ports:
     readers: Mapping[str, Reader]
     settings: Settings
     contention: Contention = field(default_factory=Contention)
+    repeats: Repeats = field(default_factory=Repeats)
+    overlaps: Overlaps = field(default_factory=Overlaps)
     telemetry: Witness = field(default_factory=Nobody)
     messenger: Messenger = field(default_factory=Nobody)

@@ -32,6 +32,11 @@ class Routed:
     problems: tuple[Problem, ...]
     noted: Split | None
 
+    @property
+    def named(self) -> tuple[str, str]:
+        """Namespace and name of the HTTPRoute."""
+        return self.template.namespace, self.adoption.route if self.adoption is not None else self.template.name
+
 
 async def read_route(ports: Ports, route: ModelRoute) -> Json | None:
     """The HTTPRoute that carries the traffic, or None where there is none."""

@@ -141,6 +141,19 @@ def nothing_to_pause_for(view: View) -> Lack | None:
     )
 
 
+def clock_is_not_behind(view: View) -> Lack | None:
+    """Windows that were looked at lie ahead: the clock was set back, and until it has caught up no harm is seen."""
+    progress = view.record.progress
+    ahead_s = progress.consumed_until - view.now
+    if ahead_s <= view.record.attempt.window_s:
+        return None
+    message = (
+        f"the operator's clock was set back: what was counted is looked at again in {duration(ahead_s)};"
+        f" {_action(view, 'abort')} goes back now"
+    )
+    return Lack(Phase.HOLDING, Reason.CLOCK_BEHIND, message)
+
+
 def evidence_is_current(view: View) -> Lack | None:
     look, progress = view.seen.look, view.record.progress
     if look.problem is not None:
@@ -310,6 +323,7 @@ CHECKS: tuple[Check, ...] = (
     not_paused,
     nothing_to_pause_for,
     is_in_time,
+    clock_is_not_behind,
     evidence_is_current,
     split_is_as_asked,
     reference_keeps_the_bound,

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     ROUTE_NOT_WRITTEN = "RouteNotWritten"
     GATEWAY_REJECTED = "GatewayRejected"
     ROUTE_CONTENDED = "RouteContended"
+    ROUTE_OVERLAPS = "RouteOverlaps"
 
     # Evidence.
     EVIDENCE_CURRENT = "EvidenceCurrent"
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     AMBIGUOUS_SERIES = "AmbiguousSeries"
     JUDGE_SILENT = "JudgeSilent"
     LOW_COVERAGE = "LowCoverage"
+    CLOCK_BEHIND = "ClockBehind"
 
     # The rollout.
     STABLE = "Stable"

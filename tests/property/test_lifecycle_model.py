@@ -35,6 +35,8 @@ from modelroute.rollout.split import TOTAL
 LONG = bool(os.environ.get("MODELROUTE_LONG"))
 EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (8, 12)
 SETTLE_S = 5.0
+LAG_S = 2.0
+"""Two scrapes: no window that ended later than that is whole."""
 SECRET = "Bearer s3cr3t-of-a-user"
 SERVICES = ("large-v1", "small-v1", "extra-v1", "small-v2")
 OBJECTIVES: list[Json] = [
@@ -178,6 +180,8 @@ class Lifecycle(RuleBasedStateMachine):
     """One ModelRoute on a route of the operator's own."""
 
     adopted = False
+    patience = 1500
+    """Ticks within which every state has to be left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -304,6 +308,13 @@ class Lifecycle(RuleBasedStateMachine):
         self._apply()
         self._ticks(3)
 
+    @precondition(lambda self: any(self._begun()))
+    @rule()
+    def somebody_deletes_the_record(self) -> None:
+        latest = list(self._begun())[-1]
+        del self.world.objects["modelrollouts", NAMESPACE, latest["metadata"]["name"]]
+        self._ticks(3)
+
     # What the models, Prometheus, the gateway and the API server do.
 
     @rule(service=st.sampled_from(SERVICES), share=st.sampled_from([0.0, 0.0, 0.03, 0.3]), one=st.booleans())
@@ -403,17 +414,15 @@ class Lifecycle(RuleBasedStateMachine):
         latest = begun[-1]
         uid, stage = latest["metadata"]["uid"], Stage(latest["status"]["phase"])
         was = before.get(uid)
-        if was is None and len(begun) > 1:
-            previous = begun[-2]
-            if Stage(previous["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
-                same = previous["spec"]["revision"] == latest["spec"]["revision"]
-                assert not same or latest["spec"]["trigger"] == "Retry", "a refused revision was tried again"
-                assert not same or self.retried, "nobody said retry"
+        if was is None and latest["spec"]["revision"] in self._refused(begun[:-1]):
+            assert latest["spec"]["trigger"] == "Retry", "a refused revision was tried again"
+            assert self.retried, "nobody said retry"
         stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
         wanted = {share["arm"]: share["weight"] for share in latest["spec"]["to"]}
         services = {arm["name"]: arm["backendRef"]["name"] for arm in latest["spec"]["arms"]}
         candidates = {services[arm]: stable.get(arm, 0) for arm in wanted if wanted[arm] > stable.get(arm, 0)}
-        if stage in ENDED and was is not None and uid in self.barred:
+        if stage in ENDED and was is not None:
+            # Also in the tick that came to the verdict: after it there is no order but the way back.
             for split in self.world.ordered[since:]:
                 risen = {name: split[name] for name in candidates if split.get(name, 0) > candidates[name]}
                 assert not risen, f"risen after the verdict: {risen}"
@@ -429,9 +438,16 @@ class Lifecycle(RuleBasedStateMachine):
             return
         self._was_a_pass()
 
+    def _refused(self, earlier: list[Json]) -> set[str]:
+        """What may not be tried again by itself: of the attempt before, or noted where its record is gone."""
+        refused = {self._noted_before}
+        if earlier and Stage(earlier[-1]["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
+            refused.add(earlier[-1]["spec"]["revision"])
+        return refused
+
     def _was_a_pass(self) -> None:
         assert self._live_before is not None, "a step was left that was never live"
-        counted_s = self.world.now - self._live_before - SETTLE_S
+        counted_s = self.world.now - LAG_S - self._live_before - SETTLE_S
         assert counted_s >= WINDOW_S, f"a step was left on {counted_s} s of evidence"
         assert self.world.prometheus_problem is None, "unknown was a pass"
         blind = self.world.gap and self.blind_since is not None and self.world.now - self.blind_since > 3 * WINDOW_S
@@ -446,7 +462,7 @@ class Lifecycle(RuleBasedStateMachine):
         # Enough for the smallest share that a step can give: rounded to nothing it would be a model that is silent.
         world.requests = 60_000.0
         world.the_gateway(takes=True)
-        for _ in range(1500):
+        for _ in range(self.patience):
             self._tick()
             status = world.status
             if status.get("phase") == "Stable":
@@ -503,6 +519,7 @@ class Lifecycle(RuleBasedStateMachine):
         begun = {each["metadata"]["uid"]: copy.deepcopy(each) for each in self._begun()}
         since = len(self.world.ordered)
         self._live_before = self.world.live_since
+        self._noted_before = str((self.world.status.get("refused") or {}).get("revision", ""))
         delay: float | None = 1.0
         try:
             delay = self.loop.run_until_complete((ticker or self.ticker).tick(NAMESPACE, NAME))

@@ -190,4 +190,6 @@ class ModelRolloutStatus(Wire):
     guard_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the guard's statistics, for the operator alone."
     )
-    conditions: Conditions | None = Field(None, description="Programmed, MetricsAvailable, Ready and the like.")
+    conditions: Conditions | None = Field(
+        None, description="Not written by this version: those of the ModelRoute tell of its rollout."
+    )

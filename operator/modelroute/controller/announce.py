@@ -94,7 +94,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         deadline=None if decision.deadline_at is None else format_instant(decision.deadline_at),
         guard=decision.guard or None,
         lacking=list(decision.lacking) or None,
-        not_in_force=[gap.to_status() for gap in seen.gaps],
+        not_in_force=[gap.to_status() for gap in seen.gaps] or None,
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
         conditions=merge(
             route.status.conditions or [],

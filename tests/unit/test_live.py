@@ -111,6 +111,21 @@ async def test_a_split_that_one_of_two_parents_took_is_not_live() -> None:
     assert "inference has not" not in world.status["message"]
 
 
+async def test_a_split_that_the_gateway_rejects_is_not_live() -> None:
+    world, ticker = await ordered()
+    route = world.get("httproutes")
+    (taken,) = copy.deepcopy(world._taken(route))
+    taken["conditions"][1].update(status="False", reason="BackendNotFound", message="no such Service")
+    world.store("httproutes", {**route, "status": {"parents": [taken]}})
+
+    await run(world, ticker, 3)
+
+    assert world.status["live"] == LARGE_ONLY
+    assert world.status["message"].endswith(
+        f"Waiting: {GATEWAY} reports ResolvedRefs=False, BackendNotFound: no such Service"
+    )
+
+
 async def test_a_rollback_is_live_only_when_the_gateway_has_it() -> None:
     world, ticker = await first_step()
     world.gateway_takes = False

@@ -66,6 +66,8 @@ class ModelServer:
         self.faults = settings.faults
         self.metrics = ModelMetrics(settings.model)
         self._rng = random.Random(settings.seed)
+        # Of its own, so that what else is drawn is as it was without it.
+        self._checking = random.Random(f"{settings.seed} wrong")
         self._answered = 0
         self._asked = 0
         self._asked_last_at: float | None = None
@@ -193,6 +195,9 @@ class ModelServer:
         )
         if fate.verdict is not None:
             self.metrics.verdicts[fate.verdict].inc()
+        self.metrics.checked.inc()
+        if self._checking.random() < self.faults.wrong_rate:
+            self.metrics.wrong.labels("made-up").inc()
         return response
 
 

@@ -14,7 +14,7 @@ from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
 from modelroute.controller.routed import Routed, read_route, routed
-from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, query_of
+from modelroute.controller.spec import Gap, backend_of, gaps_in, indistinct_problems, plan_of, problems_of, query_of
 from modelroute.errors import Invalid, Unavailable
 from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import LABEL_ROUTE, Template
@@ -90,7 +90,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     )
     kept, gaps = kept_of(route, listed), gaps_in(route.spec)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
-    problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
+    problems = unplannable + problems_of(gaps) + indistinct_problems(route.spec, namespace)
+    problems += await _backend_problems(ports, route)
     there = routed(route, live, plan=plan, record=kept.record, problems=problems, noted=noted_split(route))
     gateway = replace(there.gateway, contended=ports.contention.is_contended((namespace, name), now))
     terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record)
@@ -220,10 +221,12 @@ def _query(
 ) -> RouteQuery | None:
     """What to ask of the metrics; None while nothing that could be counted is live."""
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
+    models: dict[str, str] = {}
     if record is not None and record.progress.stage.under_way:
         if record.progress.live_at is None and record.progress.stage is Stage.ROLLING_BACK:
             return None
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
+        models = {arm.name: arm.model for arm in record.attempt.arms}
         since = looks_from(record)
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
@@ -240,7 +243,7 @@ def _query(
         namespace=template.namespace,
         route=template.name,
         rule=gateway.rule,
-        arms=tuple(_arm_query(arm, backend, gateway) for arm, backend in arms),
+        arms=tuple(_arm_query(arm, models.get(arm, arm), backend, gateway) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
@@ -251,10 +254,10 @@ def _query(
     )
 
 
-def _arm_query(arm: str, backend: Backend, gateway: Gateway) -> ArmQuery:
+def _arm_query(arm: str, model: str, backend: Backend, gateway: Gateway) -> ArmQuery:
     order = list(gateway.weights)
     index = order.index(backend) if backend in gateway.weights else None
-    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index)
+    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index, model)
 
 
 def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelroute.analysis import design
-from modelroute.api.objectives import Metric, Objective, OnBreach
+from modelroute.api.objectives import CounterRef, Metric, Objective, OnBreach
 from modelroute.api.quantities import parse_duration, parse_percent, parse_points, parse_ratio
 from modelroute.api.routing import BackendRef
 from modelroute.api.spec import ModelRouteSpec
@@ -16,7 +17,7 @@ from modelroute.api.steps import OnDeadline as ApiOnDeadline
 from modelroute.api.steps import Step as ApiStep
 from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import Template
-from modelroute.metrics import reading
+from modelroute.metrics import custom, reading
 from modelroute.rollout.attempt import Deadline, GuardTerms, OnDeadline, OnGuardBreach, Requirement, Step
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.plan import Plan, revision_of
@@ -27,6 +28,7 @@ METRICS_IN_FORCE = {
     Metric.ERROR_RATE: reading.Metric.ERROR_RATE,
     Metric.LATENCY_ABOVE: reading.Metric.LATENCY_ABOVE,
     Metric.SAFETY_VIOLATION_RATE: reading.Metric.SAFETY_VIOLATION_RATE,
+    Metric.CUSTOM: reading.Metric.CUSTOM,
 }
 
 
@@ -98,7 +100,13 @@ def query_of(objective: Objective) -> reading.ObjectiveQuery | None:
         metric=metric,
         threshold_s=None if objective.threshold is None else parse_duration(objective.threshold),
         min_coverage=None if coverage is None else parse_percent(coverage),
+        bad=_counter_of(objective.bad),
+        total=_counter_of(objective.total),
     )
+
+
+def _counter_of(counter: CounterRef | None) -> reading.CounterQuery | None:
+    return None if counter is None else reading.CounterQuery(counter.metric, tuple(sorted(counter.labels.items())))
 
 
 def template_of(spec: ModelRouteSpec, *, namespace: str, name: str, uid: str) -> Template:
@@ -166,6 +174,33 @@ def _objective_gaps(objective: Objective, at: str) -> list[Gap]:
         message = f"{objective.metric.value} is not in force yet: use {named}"
         gaps.append(Gap(f"{at}.metric", message, objective.on_breach is not OnBreach.REPORT))
     return gaps
+
+
+def indistinct_in(spec: ModelRouteSpec, namespace: str) -> Iterator[tuple[str, str]]:
+    """Custom counters that are the same series for two models, as (field, what to do).
+
+    Not a rule of the schema: that cannot see that the backends' namespaces, which are always asked for, tell them
+    apart.
+    """
+    backends = [backend_of(model.backend_ref, namespace) for model in spec.models]
+    arms = [
+        reading.ArmQuery(model.name, backend.namespace, backend.name, backend.port or 0)
+        for model, backend in zip(spec.models, backends, strict=True)
+    ]
+    for index, objective in enumerate(spec.objectives):
+        query = query_of(objective)
+        for name, counter in (("bad", query.bad), ("total", query.total)) if query is not None else ():
+            if counter is not None and (shared := custom.alike(counter, arms)):
+                yield (
+                    f"spec.objectives[{index}].{name}.labels",
+                    f"nothing tells {' and '.join(arm.name for arm in shared)} apart, so all would be judged by the "
+                    f"same {counter.metric}: add a label that differs, for example service: $(backend)",
+                )
+
+
+def indistinct_problems(spec: ModelRouteSpec, namespace: str) -> tuple[Problem, ...]:
+    """The same as what keeps a spec from being carried out."""
+    return tuple(Problem(Reason.INVALID_SPEC, f"{field}: {what}") for field, what in indistinct_in(spec, namespace))
 
 
 def problems_of(gaps: tuple[Gap, ...]) -> tuple[Problem, ...]:

@@ -1,6 +1,7 @@
 """Prometheus: what was counted in a window of time, or why that is not known.
 
-    reading     what is asked and answered            sampler      asks in batches; the one thing others call
+    reading     what is asked and answered            sampler      answers routes; the one thing others call
+    asking      the questions, in batches             custom       counters of a user's own (pure)
     ledger      counters and scrapes (pure)           prometheus   the wire (the adapter)
     counting    what is bad (pure)                    selectors    PromQL, quoted (pure)
     traefik     one gateway's labels (pure)           judge        verdicts and coverage (pure)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import counting, judge, ledger
+from modelroute.metrics import counting, custom, judge, ledger
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally
 from modelroute.rollout.reasons import Reason
@@ -30,7 +30,7 @@ class Reader:
     scrape_interval_s: float
 
     def sources(self, query: RouteQuery) -> Mapping[str, Source]:
-        sources = dict(self.preset.sources(query))
+        sources = {**custom.sources(query), **self.preset.sources(query)}
         if _wants_judge(query):
             sources[JUDGED] = self.judge.source(query)
         return sources
@@ -60,6 +60,9 @@ class Reader:
                         boundaries[objective.name] = _boundaries(tally, objective)
                 case Metric.SAFETY_VIOLATION_RATE:
                     found = self._judged(query, samples, known, objective, span=(start, end))
+                case Metric.CUSTOM:
+                    interval = self.scrape_interval_s
+                    found = custom.outcomes(query, objective, known, samples, start, end, scrape_interval_s=interval)
             for arm, outcome in found.items():
                 if isinstance(outcome, Outcomes):
                     outcomes[objective.name, arm] = outcome

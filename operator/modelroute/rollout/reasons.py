@@ -40,6 +40,7 @@ class Reason(StrEnum):
     SCRAPE_GAP = "ScrapeGap"
     NOT_A_NUMBER = "NotANumber"
     AMBIGUOUS_SERIES = "AmbiguousSeries"
+    COUNTERS_DISAGREE = "CountersDisagree"
     JUDGE_SILENT = "JudgeSilent"
     LOW_COVERAGE = "LowCoverage"
     CLOCK_BEHIND = "ClockBehind"

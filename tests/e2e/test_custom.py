@@ -17,7 +17,18 @@ WRONG: Json = {
     "bad": {"metric": "app_wrong_answers_total", "labels": {"service": "$(backend)"}},
     "total": {"metric": "app_answers_total", "labels": {"service": "$(backend)"}},
 }
+AMOUNTS: list[Json] = [
+    {"name": "tokens", "metric": "TokensPerRequest", "onBreach": "Report"},
+    {"name": "cost", "metric": "CostPerRequest", "onBreach": "Report"},
+]
 SLOW: Json = {"steps": [{"progress": 50, "minDuration": "5m", "minRequests": 30}, {"progress": 100}]}
+
+
+def priced(route: Json) -> Json:
+    """The route with a small model at a tenth of the large one's price."""
+    for model, per_million in zip(route["spec"]["models"], ("10", "1"), strict=True):
+        model["price"] = {"inputPerMillionTokens": per_million, "outputPerMillionTokens": per_million}
+    return route
 
 
 def counted(status: Json) -> int:
@@ -35,13 +46,13 @@ def test_a_version_that_goes_bad_by_the_applications_own_counter_goes_back_and_a
         for each in (scene, second):
             each.add_model("large-v1", seed=1, wrong_rate=0.03)
             servers[each] = each.add_model("small-v1", seed=2, wrong_rate=0.02)
-            each.apply(manifest(each, large=100, small=0, objectives=[WRONG]))
+            each.apply(priced(manifest(each, large=100, small=0, objectives=[WRONG, *AMOUNTS])))
         scene.start_operator(also=[second])
         loads = [each.start_load(rate=30.0, duration_s=300.0, seed=3) for each in (scene, second)]
         for each in (scene, second):
             wait_for(each, in_phase("Stable"), what="the route is Stable")
-        scene.apply(manifest(scene, large=60, small=40, objectives=[WRONG], rollout=SLOW))
-        second.apply(manifest(second, large=60, small=40, objectives=[WRONG]))
+        scene.apply(priced(manifest(scene, large=60, small=40, objectives=[WRONG, *AMOUNTS], rollout=SLOW)))
+        second.apply(priced(manifest(second, large=60, small=40, objectives=[WRONG, *AMOUNTS])))
 
         seen = wait_for(scene, lambda status: counted(status) > 60, what="wrong answers are counted")
         (healthy,) = seen["objectives"]
@@ -61,6 +72,12 @@ def test_a_version_that_goes_bad_by_the_applications_own_counter_goes_back_and_a
         (evidence,) = second.rollouts()[0]["status"]["objectives"]
         assert evidence["candidateBad"] <= evidence["candidateRequests"]
         assert "watches wrong" in promoted["guard"]
+        tokens, cost = promoted["amounts"]
+        assert tokens["candidateRequests"] > 30
+        assert 0.7 < float(tokens["ratio"]) < 1.4, "the same questions of both"
+        assert float(cost["ratio"]) < 0.2, "at a tenth of the price"
+        assert (tokens["unit"], cost["unit"]) == ("tokens", "USD")
+        assert "rolled back" not in promoted["message"]
         for load in loads:
             load.process.stop(grace_s=15.0)
             assert failed_at_gateway(load.records()) == []

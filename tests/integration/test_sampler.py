@@ -25,6 +25,7 @@ from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
+from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
 WINDOW_S, SCRAPE_S = 5.0, 1.5
@@ -309,6 +310,28 @@ async def test_counters_of_ones_own_are_counted_by_labels_that_are_nothing_but_t
     missing = {(each.arm, each.reason) for each in windows[-1].unknown if each.objective == "absent"}
     assert missing == {("large", Reason.NO_DATA), ("small", Reason.NO_DATA)}
     assert {each.objective for each in windows[-1].unknown} == {"absent"}
+
+
+async def test_what_a_request_takes_is_what_vllm_counted(site: Site, sampler: Sampler) -> None:
+    labels = {"model_name": "support", "engine": "0"}
+    read, generated, stop, length = (
+        exposed("vllm:prompt_tokens_total", **labels),
+        exposed("vllm:generation_tokens_total", **labels),
+        exposed("vllm:request_success_total", finished_reason="stop", **labels),
+        exposed("vllm:request_success_total", finished_reason="length", **labels),
+    )
+    for each in (site.large, site.small):
+        each.counters = {read: 5_000_000, generated: 900_000, stop: 4000, length: 30}
+    objectives = (ObjectiveQuery("tokens", Metric.TOKENS_PER_REQUEST), ObjectiveQuery("cost", Metric.COST_PER_REQUEST))
+    query = await from_now(sampler, replace(site.query, objectives=objectives))
+    for name, more in ((read, 12_345), (generated, 678), (stop, 9), (length, 2)):
+        site.small.counters[name] += more
+    windows = await windows_until_now(sampler, query)
+
+    nothing = Tokens(0, 0, 0)
+    assert sum((each.tokens["small"] for each in windows), nothing) == Tokens(12_345, 678, 11)
+    assert sum((each.tokens["large"] for each in windows), nothing) == nothing
+    assert not any(each.unknown for each in windows)
 
 
 async def test_another_namespaces_counters_are_out_of_reach(site: Site, sampler: Sampler) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.fake_prometheus import T0, FakePrometheus, FakeTraefik, parse_selector, series, traefik_service
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics.custom import alike, labels_for
+from modelroute.metrics.counters import alike, labels_for
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading

@@ -33,6 +33,7 @@ def read(query: RouteQuery, *held: FakeTraefik | FakeJudge) -> WindowReading:
     reader = Reader(Traefik(), Judge(), scrape_interval_s=5.0)
     samples = {}
     for name, source in reader.sources(query).items():
+        assert source.targets is not None, "no counter here is a user's own"
         seen = prometheus.samples(selector(source.targets) + "[600s]", query.until)
         if source.targets.metric != PROCESS_START:
             jobs = "|".join(each.labels["job"] for each in seen)

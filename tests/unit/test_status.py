@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, T0, World, manifest
+from tests.fakes import NAME, NAMESPACE, T0, World, in_phase, manifest, run_until
 
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
@@ -247,3 +247,22 @@ async def test_an_event_warns_where_somebody_should_look(decided: Decision, warn
     (said,) = await events_of(before, decided)
 
     assert said.warning is warning
+
+
+@pytest.mark.parametrize("bad_share", [0.0, 0.01])
+async def test_a_counter_of_bad_ones_that_never_counted_says_that_a_misspelt_name_would_look_the_same(
+    bad_share: float,
+) -> None:
+    counter = {"labels": {"service": "$(backend)"}}
+    wrong = {"metric": "Custom", "max": "50%", "bad": {"metric": "wrong_total", **counter}}
+    world = World()
+    objectives = [{"name": "wrong", **wrong, "total": {"metric": "answers_total", **counter}}]
+    world.apply(large=100, small=0, objectives=objectives)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    world.bad_share = {"large-v1": bad_share}
+    world.apply(objectives=objectives)
+    await run_until(world, ticker, in_phase("Stable", attempt=1))
+
+    (found,) = world.status["objectives"]
+    assert ("no wrong_total was counted of anybody" in found["message"]) is (bad_share == 0)

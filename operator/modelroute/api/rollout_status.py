@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modelroute.api.fields import Instant, Line, Sentence, Word
 from modelroute.api.schema import Keep, Wire
-from modelroute.api.status import Conditions, EvidenceList, LiveWeight
+from modelroute.api.status import AmountList, Conditions, EvidenceList, LiveWeight
 
 ENGINE_STATE_LIMIT: Final = 262_144
 """Characters: 16 objectives × 8 candidates × 3 processes × 16 capitals in doubles, four times over."""
@@ -51,6 +51,15 @@ class CandidateRequests(Wire):
 
     candidate: Word = Field(description="Name of the arm.")
     requests: int = Field(description="Requests that it answered since the step had settled.")
+
+
+class TokenSums(Wire):
+    """What one arm took in the attempt so far."""
+
+    arm: Word = Field(description="Name of the arm.")
+    read: Annotated[float, Field(ge=0)] = Field(description="Prompt tokens.")
+    generated: Annotated[float, Field(ge=0)] = Field(description="Generated tokens.")
+    requests: Annotated[float, Field(ge=0)] = Field(description="Requests that were answered to the end.")
 
 
 class Tally(Wire):
@@ -168,6 +177,10 @@ class ModelRolloutStatus(Wire):
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
     )
     objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
+    amounts: AmountList | None = Field(None, description="What a request took on average, tokens or cost.")
+    tokens: Annotated[list[TokenSums], Keep(first=32)] | None = Field(
+        None, description="Tokens and requests of each arm, since the attempt began."
+    )
     sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(None, description="What was counted in each step.")
     windows: Annotated[list[WindowRecord], Keep(last=60)] | None = Field(
         None, description="The last windows of evidence, the newest last."

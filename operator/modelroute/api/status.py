@@ -130,6 +130,26 @@ class Evidence(Wire):
 EvidenceList = Annotated[list[Evidence], Keep(first=256)]
 
 
+class Amount(Wire):
+    """What a request of one candidate takes on average, beside its reference: reported, and never acted on."""
+
+    name: Word = Field(description="Name of the objective.")
+    candidate: Word = Field(description="Name of the arm.")
+    reference: Word | None = Field(None, description="Name of the arm that it is compared with, if any.")
+    unit: Word | None = Field(None, description="tokens, or the currency of the price.")
+    candidate_amount: Word | None = Field(
+        None, description="Average of a request of the candidate, for example 412.5 or 0.001234."
+    )
+    reference_amount: Word | None = Field(None, description="The same of the reference.")
+    ratio: Word | None = Field(None, description="The candidate's as a multiple of the reference's, for example 0.31.")
+    candidate_requests: int | None = Field(None, description="Requests of the candidate that were answered to the end.")
+    reference_requests: int | None = Field(None, description="The same of the reference.")
+    message: Sentence | None = Field(None, description="All of it, or why it is not known, in a sentence.")
+
+
+AmountList = Annotated[list[Amount], Keep(first=256)]
+
+
 class ModelRouteStatus(Wire):
     """What is live, what is going on, and why."""
 
@@ -192,6 +212,7 @@ class ModelRouteStatus(Wire):
         None, description="Fields of the spec that this version does not act on."
     )
     objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
+    amounts: AmountList | None = Field(None, description="What a request took on average, tokens or cost.")
     conditions: Conditions | None = Field(
         None, description="Accepted, Programmed, MetricsAvailable, Ready, Reconciling and Stalled."
     )

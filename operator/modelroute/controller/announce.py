@@ -9,6 +9,7 @@ from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
 from modelroute.api.fields import format_instant
 from modelroute.api.status import Condition, ConditionType, ModelRouteStatus, RefusedRevision, StableShare
+from modelroute.controller.amounts import amounts_of
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
 from modelroute.controller.live import live_at_rest, live_in
@@ -96,6 +97,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         lacking=list(decision.lacking) or None,
         not_in_force=[gap.to_status() for gap in seen.gaps] or None,
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
+        amounts=amounts_of(record, seen.objectives, route.spec.models) if record is not None else None,
         conditions=merge(
             route.status.conditions or [],
             conditions_of(seen, decision, live=told_live),

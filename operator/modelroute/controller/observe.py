@@ -261,7 +261,7 @@ def _arm_query(arm: str, model: str, backend: Backend, gateway: Gateway) -> ArmQ
 
 
 def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...]:
-    return tuple(query for objective in objectives if (query := query_of(objective)) is not None)
+    return tuple(query_of(objective) for objective in objectives)
 
 
 def _named(server: str, error: Exception) -> str:

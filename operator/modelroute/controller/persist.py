@@ -6,6 +6,7 @@ from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout, ModelRoute, identity
 from modelroute.api.rollout_status import ModelRolloutStatus
 from modelroute.cluster.client import Json
+from modelroute.controller.amounts import amounts_of
 from modelroute.controller.evidence import evidence_of
 from modelroute.controller.history import (
     checkpoints_after,
@@ -51,6 +52,7 @@ def _told(seen: Seen, decision: Decision, record: Record, before: ModelRolloutSt
         "live": in_words({each.arm: each.weight for each in live}) or None,
         "live_weights": live,
         "objectives": evidence_of(record, seen.objectives),
+        "amounts": amounts_of(record, seen.objectives, seen.route.spec.models),
         **_history(seen, record, before),
     }
 

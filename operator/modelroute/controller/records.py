@@ -14,14 +14,14 @@ from modelroute.api import rollout_spec as wire
 from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.quantities import parse_percent
-from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, UnknownNote
+from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, TokenSums, UnknownNote
 from modelroute.api.rollout_status import Decision as WireDecision
 from modelroute.api.routing import BackendRef, Tier
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.controller.spec import backend_of, deadline_of, guard_of, objective_of, step_of
 from modelroute.errors import Invalid
 from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Backend, percent
 
@@ -163,6 +163,11 @@ def status_of(record: Record, before: ModelRolloutStatus) -> ModelRolloutStatus:
                 UnknownNote(reason=each.reason.value, message=each.message, objective=each.objective, arm=each.arm)
                 for each in progress.unknown
             ],
+            "tokens": [
+                TokenSums(arm=arm, read=each.read, generated=each.generated, requests=each.requests)
+                for arm, each in progress.tokens.items()
+            ]
+            or None,
             "engine_state": encode(progress.engine),
             "serial": progress.serial,
             "last_action": progress.handled or None,
@@ -220,6 +225,7 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
                 if step.step == status.step_index
                 for each in step.tallies
             },
+            tokens={each.arm: Tokens(each.read, each.generated, each.requests) for each in status.tokens or ()},
             pause_breached=bool(status.pause_breached),
             slowest_p99_s=status.slowest_p99_seconds or 0.0,
             unknown=tuple(_unknowns(status.unknown or ())),

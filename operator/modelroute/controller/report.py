@@ -39,6 +39,7 @@ def samples_of(seen: Seen, decision: Decision, status: ModelRouteStatus) -> Iter
     if record is not None and record.progress.stage.under_way:
         yield from _of_the_attempt(record, decision)
         yield from _of_the_evidence(record)
+        yield from _of_the_amounts(status)
 
 
 def _of_the_route(seen: Seen, decision: Decision, status: ModelRouteStatus, record: Record | None) -> Iterator[Sample]:
@@ -115,6 +116,17 @@ def _rates(known: Assessment) -> Iterator[Sample]:
         yield Sample(families.COUNTED, key, total)
         if total:
             yield Sample(families.BAD, key, bad / total)
+
+
+def _of_the_amounts(status: ModelRouteStatus) -> Iterator[Sample]:
+    """Of every arm once."""
+    amounts: dict[tuple[str, ...], str] = {}
+    for each in status.amounts or ():
+        for arm, amount in ((each.candidate, each.candidate_amount), (each.reference, each.reference_amount)):
+            if arm is not None and amount is not None:
+                amounts[each.name, arm, each.unit or ""] = amount
+    for labels, amount in amounts.items():
+        yield Sample(families.AMOUNT, labels, float(amount))
 
 
 def _ratio(log_e: float, limit: float) -> float:

@@ -11,12 +11,14 @@ __all__ = ["ArmQuery", "CounterQuery", "Metric", "ObjectiveQuery", "RouteQuery",
 
 
 class Metric(StrEnum):
-    """What an objective counts as bad (DESIGN.md §4)."""
+    """What an objective counts as bad, or how much of what (DESIGN.md §4)."""
 
     ERROR_RATE = "ErrorRate"
     LATENCY_ABOVE = "LatencyAbove"
     SAFETY_VIOLATION_RATE = "SafetyViolationRate"
     CUSTOM = "Custom"
+    TOKENS_PER_REQUEST = "TokensPerRequest"
+    COST_PER_REQUEST = "CostPerRequest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import counting, custom, judge, ledger
+from modelroute.metrics import counting, custom, judge, ledger, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally
+from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
 JUDGED = "judged"
@@ -30,7 +31,7 @@ class Reader:
     scrape_interval_s: float
 
     def sources(self, query: RouteQuery) -> Mapping[str, Source]:
-        sources = {**custom.sources(query), **self.preset.sources(query)}
+        sources = {**custom.sources(query), **tokens.sources(query), **self.preset.sources(query)}
         if _wants_judge(query):
             sources[JUDGED] = self.judge.source(query)
         return sources
@@ -50,6 +51,7 @@ class Reader:
         unknown = [Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()]
         boundaries: dict[str, tuple[float, ...]] = {}
         known = [arm for arm in query.arms if arm.name not in tally.unknown]
+        taken: dict[str, Tokens] = {}
         for objective in query.objectives:
             match objective.metric:
                 case Metric.ERROR_RATE:
@@ -63,6 +65,8 @@ class Reader:
                 case Metric.CUSTOM:
                     interval = self.scrape_interval_s
                     found = custom.outcomes(query, objective, known, samples, start, end, scrape_interval_s=interval)
+                case Metric.TOKENS_PER_REQUEST | Metric.COST_PER_REQUEST:
+                    found = self._tokens(query, samples, known, taken, span=(start, end))
             for arm, outcome in found.items():
                 if isinstance(outcome, Outcomes):
                     outcomes[objective.name, arm] = outcome
@@ -76,10 +80,25 @@ class Reader:
             unknown=tuple(unknown),
             slowest_p99_s=max((p99 for arm in known if (p99 := _p99(tally, arm)) is not None), default=None),
             boundaries=boundaries,
+            tokens=taken,
         )
 
     def _tally(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Tally:
         return self.preset.tally(query, samples, start, end, scrape_interval_s=self.scrape_interval_s)
+
+    def _tokens(
+        self,
+        query: RouteQuery,
+        samples: Mapping[str, Samples],
+        arms: list[ArmQuery],
+        taken: dict[str, Tokens],
+        *,
+        span: tuple[float, float],
+    ) -> dict[str, Outcomes | ledger.Problem]:
+        """Why an amount is not known, by arm; what is known is put into `taken`."""
+        counted = tokens.counted(query, arms, samples, *span, scrape_interval_s=self.scrape_interval_s)
+        taken |= {arm: found for arm, found in counted.items() if isinstance(found, Tokens)}
+        return {arm: found for arm, found in counted.items() if isinstance(found, ledger.Problem)}
 
     def _judged(
         self,

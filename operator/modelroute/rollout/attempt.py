@@ -9,7 +9,7 @@ from enum import StrEnum
 from modelroute.analysis.design import Comparison, Design
 from modelroute.analysis.detector import GuardState
 from modelroute.analysis.engine import State
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Split, split_of, weights_at
 
@@ -133,8 +133,8 @@ class Progress:
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
     them, None until then. `consumed_until`: the end of the last window that was looked at. `requests`: each candidate's
     completions in this step since it settled. `step_counts`: (bad, total) by (objective, arm) in this
-    step. `unknown`: what the last window could not tell. `pause_breached`
-    is latched: later windows may not take it away.
+    step. `tokens`: by arm, of the attempt's settled windows. `unknown`: what the last window could not tell.
+    `pause_breached` is latched: later windows may not take it away.
 
     What people did: `approved` and `waived` hold for this step, `waived_all` and `paused` until the attempt ends;
     `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
@@ -152,6 +152,7 @@ class Progress:
     engine: State
     requests: Mapping[str, float] = field(default_factory=dict)
     step_counts: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    tokens: Mapping[str, Tokens] = field(default_factory=dict)
     slowest_p99_s: float = 0.0
     unknown: tuple[Unknown, ...] = ()
     verdict: Verdict | None = None

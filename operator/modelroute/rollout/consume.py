@@ -9,7 +9,7 @@ from dataclasses import replace
 from modelroute.analysis.design import Window
 from modelroute.analysis.engine import Assessment, State, advance, assess
 from modelroute.rollout.attempt import Progress, Record, weights_of
-from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.evidence import Tokens, WindowReading
 from modelroute.rollout.split import TOTAL
 
 SETTLE_MAX_S = 300.0
@@ -105,6 +105,7 @@ def folded(
             consumed_until=reading.end,
             requests=_counted(record, progress, reading) if settled else progress.requests,
             step_counts=_summed(progress, reading),
+            tokens=_taken(progress, reading) if settled else progress.tokens,
             slowest_p99_s=max(progress.slowest_p99_s, reading.slowest_p99_s or 0.0),
             unknown=reading.unknown,
             pause_breached=progress.pause_breached or found.pause_breached,
@@ -129,6 +130,11 @@ def _has_settled(record: Record, reading: WindowReading, scrape_interval_s: floa
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:
     names = [arm.name for arm in record.attempt.candidates]
     return {name: progress.requests.get(name, 0.0) + reading.completions.get(name, 0.0) for name in names}
+
+
+def _taken(progress: Progress, reading: WindowReading) -> dict[str, Tokens]:
+    nothing = Tokens(0.0, 0.0, 0.0)
+    return {**progress.tokens, **{arm: progress.tokens.get(arm, nothing) + new for arm, new in reading.tokens.items()}}
 
 
 def _summed(progress: Progress, reading: WindowReading) -> dict[tuple[str, str], tuple[float, float]]:

@@ -12,7 +12,7 @@ from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.steps import GuardOnBreach, MetricsSource, Require
 from modelroute.cli.linting.finding import Finding, error, warning
 from modelroute.controller.spec import gaps_in, indistinct_in, plan_of
-from modelroute.metrics.custom import PLACEHOLDERS
+from modelroute.metrics.counters import PLACEHOLDERS
 from modelroute.rollout.attempt import comparisons_of
 from modelroute.rollout.split import Arm, arms_between, in_words, weights_at
 
@@ -31,7 +31,7 @@ def beyond_the_schema(spec: ModelRouteSpec, namespace: str) -> Iterator[Finding]
     for gap in gaps_in(spec):
         if gap.blocks:
             yield error(gap.field, f"{gap.message}; no rollout would start")
-        elif not gap.field.endswith(".price"):
+        else:
             yield warning(gap.field, gap.message)
     if spec.paused:
         yield warning("spec.paused", "as long as it is true, nothing is promoted")

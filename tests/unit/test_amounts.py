@@ -239,6 +239,9 @@ async def test_what_is_not_known_of_an_amount_holds_nobody_up() -> None:
     await run_until(world, ticker, in_phase("Stable", attempt=1))
 
     assert [each["message"] for each in world.status["amounts"]] == [f"nothing was counted of small yet: {why}"] * 2
+    (available,) = (each for each in world.status["conditions"] if each["type"] == "MetricsAvailable")
+    assert available["status"] == "True", "nobody is to be woken for it"
+    assert available["message"].endswith(f"that decides, and not for tokens, which is reported: {why}")
 
 
 async def test_amounts_are_told_to_prometheus_while_an_attempt_is_under_way() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from modelroute.api.conditions import Assessment
+from modelroute.api.objectives import OnBreach
 from modelroute.api.status import ConditionStatus, ConditionType
 from modelroute.controller.live import is_ordered
 from modelroute.controller.observe import Seen
@@ -83,10 +84,15 @@ def _metrics_available(seen: Seen) -> Assessment | None:
             Reason.NO_DATA.value,
             "nothing was read in the last look",
         )
+    reported = {each.name for each in seen.objectives if each.on_breach is OnBreach.REPORT}
     unknown = look.readings[-1].unknown
-    if unknown:
-        return Assessment(ConditionType.METRICS_AVAILABLE, FALSE, unknown[0].reason.value, unknown[0].message)
+    deciding = next((each for each in unknown if each.objective not in reported), None)
+    if deciding is not None:
+        return Assessment(ConditionType.METRICS_AVAILABLE, FALSE, deciding.reason.value, deciding.message)
     message = "the last window could be counted for every objective"
+    if unknown:
+        # It holds nothing up, so that it is no lack of evidence.
+        message += f" that decides, and not for {unknown[0].objective}, which is reported: {unknown[0].message}"
     return Assessment(ConditionType.METRICS_AVAILABLE, TRUE, Reason.EVIDENCE_CURRENT.value, message)
 
 

@@ -21,7 +21,7 @@ from modelroute.controller.records import attempt_of, progress_of, spec_of, stat
 from modelroute.controller.spec import plan_of
 from modelroute.errors import Invalid
 from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Verdict, comparisons_of
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend, Share, arms_between
 
@@ -80,6 +80,7 @@ ATTEMPT, FROZEN = made()
 instants = st.integers(1_600_000_000_000_000, 4_000_000_000_000_000).map(lambda microseconds: microseconds / 1e6)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 arm_names = st.sampled_from([arm.name for arm in ATTEMPT.arms])
+counts = st.integers(0, 2**53).map(float)
 candidates = st.sampled_from([arm.name for arm in ATTEMPT.candidates])
 objectives = st.sampled_from([objective.name for objective in ATTEMPT.design.objectives])
 unknowns = st.builds(Unknown, st.sampled_from(Reason), texts, st.none() | objectives, st.none() | arm_names)
@@ -116,6 +117,7 @@ progresses = st.builds(
     consumed_until=instants,
     engine=engines(),
     requests=st.dictionaries(candidates, st.integers(0, 10**9).map(float)),
+    tokens=st.dictionaries(arm_names, st.builds(Tokens, counts, counts, counts)),
     slowest_p99_s=st.floats(0, 1e6, allow_nan=False),
     unknown=st.lists(unknowns, max_size=10).map(tuple),
     verdict=st.none() | verdicts,

@@ -259,3 +259,47 @@ def test_the_namespace_is_the_backends_whatever_is_asked_for(value: str) -> None
 def test_arms_of_one_service_by_two_ports_share_their_series() -> None:
     other = replace(SMALL, name="next", port=9000)
     assert alike(TOTAL, [LARGE, SMALL, other]) == (SMALL, other)
+
+
+async def test_a_window_read_again_alone_or_by_another_process_is_the_same(executor: ThreadPoolExecutor) -> None:
+    """Pods come, go, restart and miss scrapes; a counter appears late."""
+    times = [T0 - 62 + 5 * place for place in range(40)]
+    held = [*FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "200", [1.0] * len(times)).series]
+
+    def pod(instance: str, scrapes: Sequence[float], started: Sequence[float], **counters: Sequence[float]) -> None:
+        labels = {"job": "models", "instance": instance, "namespace": "chat", "service": "llama-8b"}
+        held.append(series("process_start_time_seconds", labels, zip(scrapes, started, strict=True)))
+        for name, values in counters.items():
+            seen = zip(scrapes[-len(values) :], values, strict=True)
+            held.append(series(name, labels, seen))
+
+    ramp = [float(place**2) for place in range(len(times))]
+    old = [T0 - 9000.0] * len(times)
+    pod("10.0.1.1:8000", times, old, answers_total=ramp, wrong_total=[1.0, 1.0, 4.0, 9.0] * 5)
+    pod("10.0.1.2:8000", times[:18], old[:18], answers_total=ramp[:18])
+    late = times[19:]
+    pod(
+        "10.0.1.3:8000",
+        late,
+        [T0 + 30.0] * 10 + [T0 + 81.0] * (len(late) - 10),
+        answers_total=[*ramp[5:15], *ramp[:11]],
+    )
+    missed = times[:15] + times[17:]
+    pod("10.0.1.4:8000", missed, old[: len(missed)], answers_total=ramp[: len(missed)])
+    query = replace(QUERY, arms=(SMALL,), until=T0 + 100)
+    server = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=5.0)
+
+    async def asked(one: RouteQuery) -> tuple[WindowReading, ...]:
+        store = FakePrometheus(*held)
+        return await Sampler(server, executor, store=store, clock=lambda: one.until + 10, batch_wait_s=0.0).read(one)
+
+    together = await asked(query)
+    alone = [
+        window
+        for place in range(20)
+        for window in await asked(replace(query, since=T0 + 5 * place, until=T0 + 5 * place + 5))
+    ]
+
+    assert list(together) == alone
+    assert {each.reason for window in together for each in window.unknown} == {Reason.SCRAPE_GAP}
+    assert sum(("wrong", "small") in window.outcomes for window in together) > 10

@@ -129,12 +129,16 @@ def test_its_rollback_can_be_explained(tmp_path: Path) -> None:
 
 
 def test_it_can_be_planned(tmp_path: Path) -> None:
-    route = manifest(large=60, small=40, objectives=wrong(max="6%", maxIncrease="2pp"), rollout=STEPS)
+    objectives = [
+        *wrong(max="6%", maxIncrease="2pp"),
+        {"name": "tokens", "metric": "TokensPerRequest", "maxRatio": "1.2"},
+    ]
+    route = manifest(large=60, small=40, objectives=objectives, rollout=STEPS)
     file = tmp_path / "route.yaml"
     file.write_text(yaml.safe_dump(route), encoding="utf-8")
     done = CliRunner().invoke(cli, ["plan", "-f", str(file), "--rps", "20", "-o", "json", "--runs", "10"])
 
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
-    assert "wrong" in json.dumps(told)
-    assert not any("not in force" in warning for warning in told["warnings"])
+    assert {each["objective"] for each in told["harms"]} == {"wrong"}, "an amount is no rate that could be simulated"
+    assert any("not held to a bound yet" in warning for warning in told["warnings"])

@@ -30,6 +30,10 @@ class Metric(StrEnum):
     TOKENS_PER_REQUEST = "TokensPerRequest"
 
 
+AMOUNTS: Final = frozenset({Metric.COST_PER_REQUEST, Metric.TOKENS_PER_REQUEST})
+"""Averages of a request, not shares of requests: reported, and not tested."""
+
+
 class OnBreach(StrEnum):
     """What a proven breach of an objective leads to during a rollout."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Context, Decimal
 
 from modelroute.analysis.design import Comparison
-from modelroute.api.objectives import Metric, Objective
+from modelroute.api.objectives import AMOUNTS, Metric, Objective
 from modelroute.api.quantities import format_money, parse_money
 from modelroute.api.routing import Model, Price
 from modelroute.api.status import Amount
@@ -24,7 +24,7 @@ def amounts_of(record: Record, objectives: Iterable[Objective], models: Sequence
     Prices are those of `models` as they are now, by the arm's model: a new price starts no rollout.
     """
     told = _Told(record, models)
-    wanted = [each for each in objectives if each.metric in {Metric.TOKENS_PER_REQUEST, Metric.COST_PER_REQUEST}]
+    wanted = [each for each in objectives if each.metric in AMOUNTS]
     return [told.amount(each, pair) for each in wanted for pair in record.attempt.design.comparisons] or None
 
 

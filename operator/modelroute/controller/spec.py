@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelroute.analysis import design
-from modelroute.api.objectives import CounterRef, Metric, Objective, OnBreach
+from modelroute.api.objectives import AMOUNTS, CounterRef, Metric, Objective, OnBreach
 from modelroute.api.quantities import parse_duration, parse_percent, parse_points, parse_ratio
 from modelroute.api.routing import BackendRef
 from modelroute.api.spec import ModelRouteSpec
@@ -165,7 +165,7 @@ def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
 
 
 def _objective_gaps(objective: Objective, at: str) -> list[Gap]:
-    if objective.metric not in {Metric.TOKENS_PER_REQUEST, Metric.COST_PER_REQUEST} or objective.max_ratio is None:
+    if objective.metric not in AMOUNTS or objective.max_ratio is None:
         return []
     message = (
         f"{objective.metric.value} is reported, and not held to a bound yet: remove maxRatio, and set onBreach: Report"

@@ -115,10 +115,15 @@ class Asking:
         alike: dict[tuple[str, ...], list[Series]] = {}
         for each in series:
             alike.setdefault(tuple(each.labels.get(label, "") for label in union.labels), []).append(each)
-        return {
-            part: tuple(each for group in alike.values() if part.admits(group[0].labels) for each in group)
-            for part in parts
-        }
+
+        def admitted(part: Question) -> tuple[Series, ...]:
+            exact = part.exact
+            if exact is not None:
+                # Of hundreds of routes that ask for their own, going through all for each would be most of the work.
+                return tuple(alike.get(exact, ()))
+            return tuple(each for group in alike.values() if part.admits(group[0].labels) for each in group)
+
+        return {part: admitted(part) for part in parts}
 
 
 def _processes_of(seen: Sequence[Series]) -> Question:

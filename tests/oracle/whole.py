@@ -1,4 +1,4 @@
-"""A whole attempt a second time, as STATISTICS.md and ADR 5 say: each objective and candidate, the split, their sum."""
+"""A whole attempt a second time, as the decisions 5 and 8 say: each objective and candidate, the split, their sum."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def attempt(
     # The fast path has no cap: nothing bounds what one of its windows brings.
     fast = Capital(-mp.log(alpha * part / 10), None)
     allowed = max(0.2, (margin or 0) if compares else (limit or 0))
-    above, broken = Capital(goal, cap), Capital(goal, cap)
+    both, broken = Capital(goal, cap), Capital(goal, cap)
     safe = Capital(safe_goal, safe_goal / 2, at_once=True)
     sums = proof = mp.mpf(0)
     bounds = [mp.mpf(0)] * len(MARGINS)
@@ -118,7 +118,10 @@ def attempt(
         n, x = map(mp.mpf, window[:2])
         if p0 is not None:
             if not alone:
-                above.bet(against(1, 0), step_begins=begins)
+                # The same bet against each of the two, at the rate that is above both; the lesser gain is the window's.
+                bets = [with_odds(max(p0, guess), psi) for psi in psis]
+                lesser = [min(log_ratio(x, n, q, p0), two_arm_factor(window, guess, 0, 1, 0, q)) / d for q in bets]
+                both.bet(lesser, step_begins=begins)
             logs = [log_ratio(x, n, with_odds(p0, psi), p0) / d for psi in psis]
             broken.bet(logs, step_begins=begins)
             sums += _most(_grown(seen, n, x, p0, d, safe=False), cap, goal - sums)
@@ -131,7 +134,7 @@ def attempt(
         proofs.append(safe.log_e)
     if p0 is not None:
         alone_broken = (mp.exp(sums) + mp.exp(broken.log_e)) / 2
-        harm += form * (alone_broken if alone else min(alone_broken, mp.exp(above.log_e)))
+        harm += form * (alone_broken if alone else mp.exp(both.log_e))
         proofs.append(proof)
     standing = [at for at, value in enumerate(bounds) if value < safe_goal]
     after = standing[-1] + 1 if standing else 0

@@ -322,13 +322,13 @@ def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
     [
         ("nonsense", "Expecting value"),
         ("[]", "of version None"),
-        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '2'"),
+        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '3'"),
         ('{"v":"1","until":5,"tracks":[]}', "does not belong to this attempt"),
         (
-            '{"v":"2","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}',
+            '{"v":"3","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}',
             "does not belong to this attempt",
         ),
-        ('{"v":"2","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),
+        ('{"v":"3","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),
         ('{"v":"1","until":5,"tracks":[[[],[[],0,0,0],[0]]]}', "cannot be read"),
         ('{"v":"1"}', "cannot be read"),
     ],

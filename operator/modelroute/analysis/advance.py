@@ -15,7 +15,7 @@ from modelroute.analysis.counts import Seen, seen_by
 from modelroute.analysis.design import Design, Window
 from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.layout import Kind, Layout, layout_of
-from modelroute.analysis.limits import limited_after
+from modelroute.analysis.limits import limited_after, log_e_both
 from modelroute.analysis.mixture import Flags, Floats
 from modelroute.analysis.one_arm import log_e_alternatives
 from modelroute.analysis.two_arm import log_e_values
@@ -110,10 +110,11 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
     layouts = [job.layout for job in jobs]
     overdispersion = np.repeat([job.design.overdispersion for job in jobs], sizes)
     two_arm = np.concatenate([layout.two_arm for layout in layouts])
-    bets: Flags = (table[:, 0] > 0) & ((table[:, 2] > 0) | ~two_arm)
+    both = np.concatenate([layout.both for layout in layouts])
+    bets: Flags = (table[:, 0] > 0) & ((table[:, 2] > 0) | ~two_arm | both)
     after = after_window(
         bank,
-        _log_ratios(jobs, layouts, table, bank, two_arm, bets),
+        _log_ratios(jobs, layouts, table, bank, bets),
         bets=bets,
         overdispersion=overdispersion,
         cap=np.concatenate([layout.cap for layout in layouts]),
@@ -122,16 +123,11 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
     bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])
-    banks = list(_parted(after, sizes))
-    limited = limited_after(
-        [(job.design, job.layout, job.state, job.seen, bank) for job, bank in zip(jobs, banks, strict=True)]
-    )
-    return [_put_together(*each) for each in zip(jobs, banks, limited, bounds, strict=True)]
+    limited = limited_after([(job.design, job.layout, job.state, job.seen) for job in jobs])
+    return [_put_together(*each) for each in zip(jobs, _parted(after, sizes), limited, bounds, strict=True)]
 
 
-def _log_ratios(
-    jobs: Sequence[_Job], layouts: Sequence[Layout], table: Floats, bank: Bank, two_arm: Flags, bets: Flags
-) -> Floats:
+def _log_ratios(jobs: Sequence[_Job], layouts: Sequence[Layout], table: Floats, bank: Bank, bets: Flags) -> Floats:
     """ℓ of every row and alternative; 0 for rows that do not bet."""
     alternatives = np.concatenate([layout.alternatives for layout in layouts])
     guess = bank.guess(np.concatenate([layout.prior_rate for layout in layouts]))
@@ -139,8 +135,10 @@ def _log_ratios(
     margin = np.concatenate([layout.margin for layout in layouts])
     limits = np.concatenate([job.seen.limits for job in jobs])
     found = np.zeros(alternatives.shape)
-    both, one = two_arm & bets, ~two_arm & bets
-    for rows in _chunks(np.flatnonzero(both)):
+    both = np.concatenate([layout.both for layout in layouts]) & bets
+    two_arm = np.concatenate([layout.two_arm for layout in layouts])
+    two, one = two_arm & bets & ~both, ~two_arm & bets
+    for rows in _chunks(np.flatnonzero(two)):
         found[rows] = log_e_values(
             *table[rows].T, guess=guess[rows], alternatives=alternatives[rows], ratio=ratio[rows], margin=margin[rows]
         )
@@ -148,6 +146,8 @@ def _log_ratios(
         found[one] = log_e_alternatives(
             table[one, 0], table[one, 1], limit=limits[one], alternatives=alternatives[one]
         )  # fmt: skip
+    if both.any():
+        found[both] = log_e_both(table[both], guess[both], limits[both], alternatives[both])
     return found
 
 

@@ -13,7 +13,7 @@ from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.interval import Interval, time_uniform
 from modelroute.analysis.lacking import Forecast
 from modelroute.analysis.layout import FAST_SHARE, Kind, Layout, Pair, form_share, layout_of, shares
-from modelroute.analysis.limits import log_broken, log_harm
+from modelroute.analysis.limits import log_broken
 
 
 class Knowledge(StrEnum):
@@ -221,9 +221,9 @@ def _finding(
     contributions += [("fast", math.log(FAST_SHARE) + log_e[row]) for row in layout.of(Kind.FAST, index)]
     if own is not None:
         (row,) = layout.of(Kind.LIMIT, index)
-        above = next((log_e[i] for i in layout.of(Kind.ABOVE, index)), None)
-        contributions.append(("max", form + log_harm(own, log_e[row], above)))
         broken = log_broken(own, log_e[row])
+        both = next((log_e[i] for i in layout.of(Kind.BOTH, index)), broken)
+        contributions.append(("max", form + both))
     evidence = _log_sum(value for _, value in contributions)
     tally = state.tallies[index]
     harmful = evidence - part >= limit

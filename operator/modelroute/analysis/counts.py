@@ -20,9 +20,11 @@ _NOTHING: Counts = (0.0, 0.0, 0.0, 0.0)
 class Seen:
     """What one window shows. `table` (P, 4): a row's counts, 0 where it sees nothing; one-arm rows have nB = xB = 0.
 
-    `limits` (P,): the bound p0 of a one-arm row in this window. `pairs`: each pair's counts for people and for the
-    bounds, None where the window is unsettled or unknown for it; `absolute`: the candidate's (n, x) for `max`, so too.
-    `unknown`: the pairs that should have been seen and were not. `alone`: the pairs whose reference has no traffic.
+    `limits` (P,): the bound p0 of a one-arm row, and of one of both, in this window. A row of both has nB = xB = 0
+    where the reference is asked for no traffic: there its bound stands alone. `pairs`: each pair's counts for people
+    and for the bounds, None where the window is unsettled or unknown for it; `absolute`: the candidate's (n, x) for
+    `max`, so too. `unknown`: the pairs that should have been seen and were not. `alone`: the pairs whose reference has
+    no traffic.
     """
 
     table: Floats
@@ -54,7 +56,10 @@ def seen_by(layout: Layout, window: Window) -> Seen:
         if row.kind is Kind.MANY or row.kind is Kind.FEW:
             counts, limits[index] = _completed(layout.checked[row.owner], row.kind, window)
         else:
-            counts = _counts(layout.pairs[row.owner], pairs[row.owner], row.kind, row.boundary, window.settled)
+            pair = layout.pairs[row.owner]
+            counts = _counts(pair, pairs[row.owner], row.kind, row.boundary, window.settled)
+            if row.kind is Kind.BOTH and pair.objective.limit is not None:
+                limits[index] = pair.objective.limit
         table.append(counts)
     usable = tuple(seen if window.settled and _known(seen) else None for seen in pairs)
     return Seen(
@@ -111,10 +116,13 @@ def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: boo
         return _NOTHING
     if kind is Kind.LIMIT:
         return (candidate.total, candidate.absolute, 0.0, 0.0) if _known(seen) else _NOTHING
+    if kind is Kind.BOTH and seen.alone:
+        return candidate.total, candidate.absolute, 0.0, 0.0
     if reference is None:
         return _NOTHING
-    if kind is Kind.ABOVE:
-        if seen.alone:
+    if kind is Kind.BOTH:
+        # A reference that is asked for traffic and completes none is nothing to compare with, and no excuse either.
+        if not reference.total > 0:
             return _NOTHING
         return candidate.total, candidate.absolute, reference.total, reference.absolute
     bad, reference_bad = (

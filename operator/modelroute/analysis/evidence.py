@@ -33,16 +33,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Process B of one pair with a `max`, besides its row in the bank.
+    """Process B of one pair with a `max`, besides its rows in the bank.
 
     `bad` of `total` since the attempt began, `gate_bad` of `gate_total` since the gate did; `log_sums` and `log_safe`
-    are ln E against and for the candidate, `log_alone` the part of the harm that was seen without reference traffic.
+    are ln E against and for the candidate.
     """
 
     bad: float = 0.0
     total: float = 0.0
     log_sums: float = 0.0
-    log_alone: float = 0.0
     gate_bad: float = 0.0
     gate_total: float = 0.0
     log_safe: float = 0.0

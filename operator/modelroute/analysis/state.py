@@ -14,8 +14,9 @@ from modelroute.analysis.evidence import MARGINS, Limited, State, Tally
 from modelroute.analysis.layout import layout_of
 from modelroute.analysis.mixture import POINTS
 from modelroute.analysis.state_v1 import from_version_1
+from modelroute.analysis.state_v2 import from_version_2
 
-ENGINE_VERSION: Final = "2"
+ENGINE_VERSION: Final = "3"
 
 
 def encode(state: State) -> str:
@@ -42,14 +43,17 @@ def decode(design: Design, text: str) -> State:
     """The state that `encode` wrote for this design. Raises ValueError where it is of another version or shape.
 
     A state of version "1", from before `max`, proofs of safety and the check of the split, is taken over: what it did
-    not have starts afresh.
+    not have starts afresh. So is one of version "2", but for what it held about `max` against the reference
+    (`state_v2`).
     """
     content = json.loads(text)
     version = content.get("v") if isinstance(content, dict) else None
-    if version not in {"1", ENGINE_VERSION}:
+    if version not in {"1", "2", ENGINE_VERSION}:
         raise ValueError(f"the engine's state is of version {version!r}, and this engine reads {ENGINE_VERSION!r}")
     try:
-        return from_version_1(design, content) if version == "1" else _state(design, content)
+        if version == "1":
+            return from_version_1(design, content)
+        return _state(design, from_version_2(design, content) if version == "2" else content)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the engine's state cannot be read: {error}") from error
 
@@ -111,7 +115,6 @@ def _limited(limited: Limited) -> tuple[float, ...]:
         limited.bad,
         limited.total,
         limited.log_sums,
-        limited.log_alone,
         limited.gate_bad,
         limited.gate_total,
         limited.log_safe,

@@ -301,7 +301,7 @@ def reference_keeps_the_bound(view: View) -> Lack | None:
     if not shared:
         return None
     told = ", ".join(f"{each.objective} ({each.in_words()})" for each in shared)
-    message = f"max is broken, and by the reference too, so the candidate is not to blame: {told}"
+    message = f"max is broken, and the candidate is not shown to be worse than its reference meanwhile: {told}"
     return Lack(Phase.HOLDING, Reason.REFERENCE_BREACHES_TOO, message)
 
 

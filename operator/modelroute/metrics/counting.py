@@ -99,7 +99,7 @@ def judged_outcomes(judged: Judged) -> Outcomes:
 def quantile(buckets: Mapping[tuple[int, float], float], share: float) -> float | None:
     """The boundary below which `share` of the requests were answered, of all codes; None without requests.
 
-    Above the last finite boundary a histogram knows nothing: then it is that boundary, and too low.
+    Above the last finite boundary a histogram knows nothing but that it took longer: ∞.
     """
     cumulative: dict[float, float] = {}
     for (_, le), count in buckets.items():
@@ -108,4 +108,4 @@ def quantile(buckets: Mapping[tuple[int, float], float], share: float) -> float 
     finite = sorted(le for le in cumulative if math.isfinite(le))
     if total <= 0 or not finite:
         return None
-    return next((le for le in finite if cumulative[le] >= share * total), finite[-1])
+    return next((le for le in finite if cumulative[le] >= share * total), math.inf)

@@ -51,6 +51,11 @@ def settled_at(record: Record, scrape_interval_s: float) -> float | None:
     return progress.live_at + min(wait, SETTLE_MAX_S)
 
 
+def slowest_p99_s(progress: Progress, reading: WindowReading) -> float:
+    """The largest 99th percentile of duration so far, `reading` included; ∞ (unknown, long) reads as `SETTLE_MAX_S`."""
+    return max(progress.slowest_p99_s, min(reading.slowest_p99_s or 0.0, SETTLE_MAX_S))
+
+
 def looks_from(record: Record) -> float:
     """From when on windows are looked at: since the split is live, or once the gateway has kept silent for too long.
 
@@ -106,7 +111,7 @@ def folded(
             requests=_counted(record, progress, reading) if settled else progress.requests,
             step_counts=_summed(progress, reading),
             tokens=_taken(progress, reading) if settled else progress.tokens,
-            slowest_p99_s=max(progress.slowest_p99_s, reading.slowest_p99_s or 0.0),
+            slowest_p99_s=slowest_p99_s(progress, reading),
             unknown=reading.unknown,
             pause_breached=progress.pause_breached or found.pause_breached,
         ),

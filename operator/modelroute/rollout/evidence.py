@@ -36,7 +36,8 @@ class WindowReading:
     """One window of the wall clock (unix seconds). A key absent from `outcomes` has an `Unknown` that says why.
 
     `outcomes` by (objective, arm). `completions` is each arm's answered requests at the gateway; an arm absent from it
-    is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured.
+    is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured,
+    and ∞ where it lies above the histogram's last boundary.
     `boundaries` are those (seconds) behind `Outcomes.compared` of each latency objective that could be counted.
     `tokens` of the arms whose tokens were asked for and are known.
     """

@@ -216,11 +216,34 @@ def test_before_it_settles_only_the_fast_path_looks() -> None:
 
 
 def test_early_completions_are_measured_against_the_asked_share_of_all_requests() -> None:
-    """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed."""
+    """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed.
+
+    80 of the reference's are from before the step: it is asked for 900.
+    """
     early = after(window(5, small=(20, 20), large=(0, 980), settled=False))
-    whole = after(window(5, small=(20, 100), large=(0, 980)))
+    whole = after(window(5, small=(20, 100), large=(0, 900)))
 
     assert rows(early, Kind.FAST) == rows(whole, Kind.FAST)
+
+
+def test_what_both_arms_counted_is_never_made_less_of_the_candidates_and_more_of_the_reference() -> None:
+    """Arms that are judged unequally often: 400 of the candidate's 490 judged are more than its asked share of 49."""
+    early = after(window(5, small=(24, 400), large=(5, 90), settled=False))
+    whole = after(window(5, small=(24, 400), large=(5, 90)))
+
+    assert rows(early, Kind.FAST) == rows(whole, Kind.FAST)
+    assert rows(early, Kind.FAST)[0] < 0
+
+
+def test_a_reference_that_is_asked_for_nothing_is_not_compared_with_though_its_backlog_completes() -> None:
+    asked = {"small": 1.0, "large": 0.0}
+    for settled in (True, False):
+        each = replace(window(5, small=(80, 100), large=(0, 300), settled=settled), asked=asked)
+        state = after(each)
+
+        assert rows(state, Kind.MAIN) == rows(state, Kind.FAST) == rows(state, Kind.SAFE) == [0.0]
+        assert not state.bounds.any()
+        assert state.tallies[0].reference_total == 0
 
 
 def test_early_completions_are_never_fewer_than_the_failures_among_them() -> None:

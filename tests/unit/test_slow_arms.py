@@ -20,3 +20,15 @@ def test_arms_alike_that_are_slower_than_the_last_boundary_are_not_taken_for_sil
     found = decisions(Traffic(STEADY, (0.0, 0.05), (60.0, 60.0), boundaries=boundaries))
 
     assert found == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("shares", "bad"), [((0.5, 1.0), 0.4), ((0.05, 0.9), 0.4)], ids=["to all of it", "from 5 % to 90 %"]
+)
+def test_when_both_arms_fail_alike_while_the_split_settles_the_growing_one_is_not_to_blame(
+    shares: tuple[float, float], bad: float
+) -> None:
+    """Failures are quick and successes take 20 s: the reference still finishes well what it took before the step."""
+    alike = Traffic(((1_300.0, 100.0),), shares, (20.0, 20.0), spread=0.6, bad=bad)
+
+    assert decisions(alike) == [None] * 6

@@ -37,14 +37,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class _PairSeen:
+    """`alone`: the reference is asked for no traffic, and what it still completes is compared with nothing.
+
+    `asked_total`, `asked_reference`: the asked shares of the rule's requests, of the candidate and of its reference.
+    """
+
     candidate: Outcomes | None
     reference: Outcomes | None
     alone: bool
     asked_total: float
-
-    @property
-    def both(self) -> bool:
-        return self.candidate is not None and self.reference is not None
+    asked_reference: float
 
 
 def seen_by(layout: Layout, window: Window) -> Seen:
@@ -92,7 +94,8 @@ def _pair_seen(pair: Pair, window: Window) -> _PairSeen:
         None if comparison.reference is None else _usable(window.outcomes.get((name, comparison.reference)), pair)
     )
     requests = sum(outcomes.total for (of, _), outcomes in window.outcomes.items() if of == name)
-    return _PairSeen(candidate, reference, alone, window.asked.get(comparison.candidate, 0.0) * requests)
+    asked, rest = (window.asked.get(arm or "", 0.0) for arm in (comparison.candidate, comparison.reference))
+    return _PairSeen(candidate, reference, alone, asked * requests, rest * requests)
 
 
 def _usable(outcomes: Outcomes | None, pair: Pair) -> Outcomes | None:
@@ -108,8 +111,10 @@ def _usable(outcomes: Outcomes | None, pair: Pair) -> Outcomes | None:
 def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: bool) -> Counts:
     """What a row of a pair is shown of a window.
 
-    Early completions are failures more often than not, so until the split has settled only the fast path looks, with
-    the asked share of the rule's requests in place of the candidate's total.
+    Early completions are failures more often than not, so until the split has settled only the fast path looks. A
+    growing candidate has failed and not yet finished, so its total is at least the asked share of the rule's requests;
+    a shrinking reference still finishes what it took before the change, so its own is at most that. Both take evidence
+    away. A reference that is asked for nothing shows nothing: its backlog ends well, and has no failures of today.
     """
     candidate, reference = seen.candidate, seen.reference
     if candidate is None or (not settled and kind is not Kind.FAST):
@@ -118,7 +123,7 @@ def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: boo
         return (candidate.total, candidate.absolute, 0.0, 0.0) if _known(seen) else _NOTHING
     if kind is Kind.BOTH and seen.alone:
         return candidate.total, candidate.absolute, 0.0, 0.0
-    if reference is None:
+    if reference is None or seen.alone:
         return _NOTHING
     if kind is Kind.BOTH:
         # A reference that is asked for traffic and completes none is nothing to compare with, and no excuse either.
@@ -130,13 +135,16 @@ def _counts(pair: Pair, seen: _PairSeen, kind: Kind, boundary: int, settled: boo
         if pair.compares
         else (candidate.absolute, reference.absolute)
     )
-    total = candidate.total if settled else max(bad, seen.asked_total)
-    return total, bad, reference.total, reference_bad
+    if settled:
+        return candidate.total, bad, reference.total, reference_bad
+    total = max(candidate.total, seen.asked_total)
+    reference_total = max(reference_bad, min(reference.total, seen.asked_reference))
+    return total, bad, reference_total, reference_bad
 
 
 def _told(pair: Pair, seen: _PairSeen) -> Counts:
     """The counts that people are told of: those against the reference where there is one, else those for `max`."""
-    candidate, reference = seen.candidate, seen.reference
+    candidate, reference = seen.candidate, None if seen.alone else seen.reference
     assert candidate is not None, "only what is known is told"
     if pair.compares:
         base = (reference.total, reference.compared[0]) if reference is not None else (0.0, 0.0)

@@ -58,6 +58,16 @@ def decode(design: Design, text: str) -> State:
         raise ValueError(f"the engine's state cannot be read: {error}") from error
 
 
+def version_of(text: str) -> str | None:
+    """The version of the engine that wrote `text`; None where no engine did."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    version = content.get("v") if isinstance(content, dict) else None
+    return version if isinstance(version, str) else None
+
+
 def _state(design: Design, content: dict[str, Any]) -> State:
     layout = layout_of(design)
     rows = content["rows"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from modelroute.analysis.bank import Bank, after_window, restarted
 from modelroute.analysis.bounds import log_e_bounds
-from modelroute.analysis.counts import Seen, seen_by
+from modelroute.analysis.counts import Seen, recent_after, seen_by
 from modelroute.analysis.design import Design, Window
 from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.layout import Kind, Layout, layout_of
@@ -68,7 +68,8 @@ class _Job:
         )
         if state.asked and asked != state.asked:
             state = _step_begins(design, layout, state, asked)
-        return cls(design, layout, replace(state, asked=asked), seen_by(layout, window), window)
+        recent = recent_after(layout, state.recent, window)
+        return cls(design, layout, replace(state, asked=asked, recent=recent), seen_by(layout, window, recent), window)
 
 
 def _step_begins(
@@ -85,7 +86,10 @@ def _step_begins(
         for row in layout.rows
     ]
     bank = replace(state.bank, due=state.bank.due | np.asarray(rows, dtype=np.bool_))
-    return _gate_begins(layout, replace(state, bank=bank), owners)
+    recent = tuple(
+        () if comparison in moved else before for comparison, before in zip(layout.checked, state.recent, strict=True)
+    )
+    return _gate_begins(layout, replace(state, bank=bank, recent=recent), owners)
 
 
 def _gate_begins(layout: Layout, state: State, owners: frozenset[int]) -> State:
@@ -164,6 +168,7 @@ def _put_together(job: _Job, bank: Bank, limited: tuple[Limited, ...], bounds: F
         tallies=tuple(_tallied(job, index, tally) for index, tally in enumerate(job.state.tallies)),
         limited=limited,
         bounds=bounds,
+        recent=job.state.recent,
     )
 
 

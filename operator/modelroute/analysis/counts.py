@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +17,12 @@ Counts = tuple[float, float, float, float]
 """(nC, xC, nB, xB)."""
 
 _NOTHING: Counts = (0.0, 0.0, 0.0, 0.0)
+
+RECENT_S: Final = 300.0
+"""Seconds: what completes now was asked for within the last five minutes. No step settles for longer either."""
+
+_ENOUGH: Final = 50
+"""Requests whose number tells how much traffic there was, to 15 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +58,40 @@ class _PairSeen:
     asked_reference: float
 
 
-def seen_by(layout: Layout, window: Window) -> Seen:
-    """What `window` shows to each row of `layout`. An absent key shows nothing to any row that would need it."""
+Recent = tuple[tuple[float, ...], ...]
+"""By checked candidate: what its reference completed in each window of the last five minutes of this step."""
+
+
+def recent_after(layout: Layout, recent: Recent, window: Window) -> Recent:
+    """`recent` with `window`, which may not have settled yet; what is unknown adds nothing."""
+    most = math.ceil(RECENT_S / max(window.end - window.start, 1.0))
+    known = (window.completions.get(comparison.reference or "") for comparison in layout.checked)
+    return tuple(
+        before if count is None else (*before, count)[-most:] for before, count in zip(recent, known, strict=True)
+    )
+
+
+def least_level(recent: Sequence[float]) -> float:
+    """The least that was completed in a window, of as many windows on end as `_ENOUGH` requests take.
+
+    One window alone says too little where it holds few requests: the least of many would be next to nothing.
+    """
+    together = min(math.ceil(_ENOUGH * len(recent) / max(sum(recent), 1.0)), len(recent))
+    sums = np.convolve(np.asarray(recent, dtype=np.float64), np.ones(together), mode="valid")
+    return float(sums.min()) / together
+
+
+def seen_by(layout: Layout, window: Window, recent: Recent) -> Seen:
+    """What `window` shows to each row of `layout`. An absent key shows nothing to any row that would need it.
+
+    `recent` is the one after this window.
+    """
     pairs = tuple(_pair_seen(pair, window) for pair in layout.pairs)
     table: list[Counts] = []
     limits = layout.margin.copy()
     for index, row in enumerate(layout.rows):
         if row.kind is Kind.MANY or row.kind is Kind.FEW:
-            counts, limits[index] = _completed(layout.checked[row.owner], row.kind, window)
+            counts, limits[index] = _completed(layout.checked[row.owner], row.kind, window, recent[row.owner])
         else:
             pair = layout.pairs[row.owner]
             counts = _counts(pair, pairs[row.owner], row.kind, row.boundary, window.settled)
@@ -153,8 +188,17 @@ def _told(pair: Pair, seen: _PairSeen) -> Counts:
     return candidate.total, candidate.absolute, *base
 
 
-def _completed(comparison: Comparison, kind: Kind, window: Window) -> tuple[Counts, float]:
-    """(n, x) and the bound on the candidate's share of what it and its reference completed; nothing at first."""
+def _completed(
+    comparison: Comparison, kind: Kind, window: Window, recent: Sequence[float]
+) -> tuple[Counts, float]:  # fmt: skip
+    """(n, x) and the bound on the candidate's share of what it and its reference completed; nothing at first.
+
+    What a slow candidate completes now was asked for minutes ago. Where the load has risen since, a fast reference
+    completes more already and the candidate not yet, so for "too few" the reference's completions count at most as
+    many as they were in the quietest part of the last five minutes. With ψ < 1 the window's factor rises in them, so
+    that only shrinks it: what was an e-process is one still. And while the load rises: given independent arrivals
+    (Poisson) the candidate completes at least 0.9 of its share of that quietest part, which is all that is asked of it.
+    """
     assert comparison.reference is not None, "only a candidate with a reference is checked"
     asked, rest = (window.asked.get(arm, 0.0) for arm in (comparison.candidate, comparison.reference))
     mine, theirs = (window.completions.get(arm) for arm in (comparison.candidate, comparison.reference))
@@ -162,4 +206,6 @@ def _completed(comparison: Comparison, kind: Kind, window: Window) -> tuple[Coun
         return _NOTHING, 0.5
     share = asked / (asked + rest)
     bound = share * (TOO_MANY if kind is Kind.MANY else TOO_FEW)
+    if kind is Kind.FEW:
+        theirs = min(theirs, least_level(recent))
     return (mine + theirs, mine, 0.0, 0.0) if bound < 1 else _NOTHING, bound

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from modelroute.analysis.bank import Bank, fresh
+from modelroute.analysis.counts import Recent
 from modelroute.analysis.design import Design
 from modelroute.analysis.layout import layout_of
 from modelroute.analysis.mixture import Floats
@@ -53,7 +54,8 @@ class State:
 
     `asked`: the shares that were asked for each comparison's candidate and reference in that window. `bank`: the rows
     of the layout. `tallies`: one for each pair; `limited`: one for each pair with a `max`; `bounds` (Q, 15): ln E of
-    "not that much worse" at each of `MARGINS`, for each pair that compares, since the gate began.
+    "not that much worse" at each of `MARGINS`, for each pair that compares, since the gate began. `recent`: for each
+    candidate whose share is checked, what its reference completed in each of the last windows of this step.
     """
 
     until: float
@@ -62,12 +64,13 @@ class State:
     tallies: tuple[Tally, ...]
     limited: tuple[Limited, ...]
     bounds: Floats
+    recent: Recent
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, State)
-            and (self.until, self.asked, self.tallies, self.limited)
-            == (other.until, other.asked, other.tallies, other.limited)
+            and (self.until, self.asked, self.tallies, self.limited, self.recent)
+            == (other.until, other.asked, other.tallies, other.limited, other.recent)
             and self.bank == other.bank
             and np.array_equal(self.bounds, other.bounds)
         )
@@ -86,4 +89,5 @@ def start(design: Design) -> State:
         tallies=(Tally(),) * len(layout.pairs),
         limited=(Limited(),) * sum(pair.limits for pair in layout.pairs),
         bounds=np.zeros((comparing, len(MARGINS))),
+        recent=((),) * len(layout.checked),
     )

@@ -35,6 +35,7 @@ def encode(state: State) -> str:
         "tallies": [_list(_tally(each)) for each in state.tallies],
         "limited": [_list(_limited(each)) for each in state.limited],
         "bounds": [_list(each) for each in state.bounds],
+        "recent": [_list(each) for each in state.recent],
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
@@ -89,17 +90,17 @@ def _state(design: Design, content: dict[str, Any]) -> State:
         bounds=np.asarray([list(map(_number, row)) for row in content["bounds"]], dtype=np.float64).reshape(
             -1, len(MARGINS)
         ),
+        recent=tuple(tuple(map(_number, each)) for each in content["recent"]),
     )
     expected = (
         len(layout.rows),
         len(layout.pairs),
         sum(pair.limits for pair in layout.pairs),
         sum(pair.compares for pair in layout.pairs),
+        len(layout.checked),
     )
-    if (len(rows), len(state.tallies), len(state.limited), len(state.bounds)) != expected or len(state.asked) not in {
-        0,
-        len(design.comparisons),
-    }:
+    found = (len(rows), len(state.tallies), len(state.limited), len(state.bounds), len(state.recent))
+    if found != expected or len(state.asked) not in {0, len(design.comparisons)}:
         raise ValueError("it does not belong to this attempt's objectives and candidates")
     return state
 

@@ -20,9 +20,10 @@ def from_version_2(design: Design, content: dict[str, Any]) -> dict[str, Any]:
     factor of 0 in each window so far, which is below the one that it stands for. Nothing starts again from 1, so α
     goes on covering the attempt whole.
     """
+    layout = layout_of(design)
     rows = list(content["rows"])
-    for index, row in enumerate(layout_of(design).rows):
+    for index, row in enumerate(layout.rows):
         if row.kind is Kind.BOTH and index < len(rows):
             rows[index] = [[None] * POINTS, *rows[index][1:]]
     limited = [[*each[:_ALONE], *each[_ALONE + 1 :]] for each in content["limited"]]
-    return {**content, "rows": rows, "limited": limited}
+    return {**content, "rows": rows, "limited": limited, "recent": [[]] * len(layout.checked)}

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from modelroute.analysis.design import Action, Objective, Outcomes
+from modelroute.analysis.engine import assess
 from modelroute.analysis.state import encode
 from modelroute.rollout.attempt import Record, Requirement, Stage, Step, weights_of
 from modelroute.rollout.consume import looks_from
@@ -616,6 +617,39 @@ def test_harm_is_looked_for_while_a_step_waits_for_a_gateway_that_keeps_silent()
     world.run_until(Phase.ROLLING_BACK)
 
     assert world.live() == "large 100 %"
+
+
+def test_what_a_silent_gateway_seems_to_prove_opens_no_gate_once_it_reports() -> None:
+    """It may have served the old split all the while."""
+    world = World(plan(steps=proving(), objectives=(Objective("errors", margin=0.3),)))
+    world.run_until(Phase.PROGRESSING)
+    world.acceptance = Acceptance.WAITING
+    assert world.record is not None
+    world.record = replace(world.record, progress=replace(world.record.progress, live_at=None))
+    for _ in range(120):
+        world.tick()
+    assert assess(world.record.attempt.design, world.record.progress.engine).proven_safe
+
+    world.acceptance = Acceptance.LIVE
+    world.tick()
+
+    found = assess(world.record.attempt.design, world.record.progress.engine)
+    assert world.record.progress.live_at is not None
+    assert not found.proven_safe
+    assert found.findings[0].worst_difference is None
+    world.run_until(Phase.STABLE)
+
+
+def test_a_proof_starts_afresh_at_a_step_that_asks_for_the_same_weights() -> None:
+    """0.1 % of the way in whole numbers: two steps may come to the same."""
+    steps = (Step(5, 20.0, 1), Step(10, 20.0, 1, require=Requirement.PROVEN_SAFE), Step(100, 20.0, 50))
+    world = World(plan(small=10, steps=steps, objectives=(Objective("errors", margin=0.3),)))
+    world.requests = 2_000_000
+    world.run_until(Phase.PROGRESSING)
+    while world.record is None or world.record.progress.step == 0:
+        world.tick()
+
+    assert not assess(world.record.attempt.design, world.record.progress.engine).proven_safe
 
 
 def test_a_revert_goes_back_whatever_is_wrong_with_the_spec() -> None:

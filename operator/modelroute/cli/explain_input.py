@@ -134,7 +134,9 @@ def kept_in(status: ModelRolloutStatus, attempt: Attempt) -> tuple[Kept | None, 
         except Invalid as error:
             why = str(error)
             continue
-        return Kept(before, windows, tuple(record.step for record in records), whole, why), ""
+        earlier = [each for each in status.windows or () if each.end < records[0].end]
+        last = (read(earlier[-1], attempt), earlier[-1].step) if earlier else None
+        return Kept(before, windows, tuple(record.step for record in records), whole, why, last), ""
     return None, why or "no state of the statistics was kept among the windows"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from modelroute.analysis.design import Window
-from modelroute.analysis.engine import Assessment, State, advance, assess
+from modelroute.analysis.engine import Assessment, State, advance, assess, start_gate
 from modelroute.rollout.attempt import Progress, Record, weights_of
 from modelroute.rollout.evidence import Tokens, WindowReading
 from modelroute.rollout.split import TOTAL
@@ -21,14 +21,18 @@ def went_live(record: Record, now: float) -> Record:
     """The gateway was seen to have the split: evidence starts with the first window that begins after that.
 
     The window in which the weights changed is skipped, whatever it holds: a window never spans a weight change.
+    What a silent gateway's windows seemed to prove of safety is dropped: nobody knows which split they show.
     """
     progress = record.progress
     if progress.live_at is not None:
         return record
     begin = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
+    engine = progress.engine
+    if progress.consumed_until > looks_from(replace(record, progress=replace(progress, consumed_until=-math.inf))):
+        engine = start_gate(record.attempt.design, engine)
     return Record(
         record.attempt,
-        replace(progress, live_at=now, consumed_until=max(progress.consumed_until, begin)),
+        replace(progress, live_at=now, consumed_until=max(progress.consumed_until, begin), engine=engine),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modelroute.analysis.engine import assess
+from modelroute.analysis.engine import assess, start_gate
 from modelroute.rollout.attempt import OnDeadline, Record, Stage, Verdict, weights_of
 from modelroute.rollout.clock import deadline_at, is_overdue, stopped
 from modelroute.rollout.consume import consume, went_live, went_off
@@ -106,6 +106,8 @@ def leave_step(gateway: Gateway, record: Record, now: float) -> Decision:
     if progress.step + 1 < len(attempt.steps):
         further = replace(
             progress,
+            # Two steps may ask for the same weights, in whole numbers: the proof starts afresh all the same.
+            engine=start_gate(attempt.design, progress.engine),
             step=progress.step + 1,
             step_at=now,
             live_at=None,

@@ -139,7 +139,7 @@ def test_the_window_at_hand_never_moves_its_own_guess_of_the_reference(bad: floa
 def spent(state: State, place: int) -> Floats:
     """ln of the capital of one row's alternatives once the second window's part is put on them."""
     more = state.bank.log_unspent[place] + math.log(1 - math.sqrt(20 / 21)) + np.log(PRIOR)
-    return np.logaddexp(state.bank.log_capital[place], more)
+    return np.asarray(np.logaddexp(state.bank.log_capital[place], more))
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ e2e: programs ## whole rollouts on real Traefik and Prometheus
 	$(PY) -m pytest $(STACKS) tests/e2e
 
 bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
+	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_speed
 	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_stats
 
 bench-plugin: setup ## how soon the plugin answers among 10,000 routes; some minutes

@@ -23,6 +23,7 @@ from modelroute.analysis.engine import (
     start,
 )
 from modelroute.analysis.layout import Kind, form_share, layout_of
+from modelroute.analysis.one_arm import Direction, log_e_sums
 
 SLOW = Objective("slow", limit=0.05)
 DESIGN = Design((SLOW,), (Comparison("small", "large"),))
@@ -95,6 +96,30 @@ def test_without_reference_traffic_the_limit_stands_alone_from_then_on() -> None
 
     assert not known(*both).rollback_breached
     assert known(*both, *alone).rollback_breached
+
+
+def test_sessions_of_three_requests_count_as_one_each() -> None:
+    """Three times the counts, a third of the evidence: what a bound is shown is the same to the bit."""
+    sessions = replace(DESIGN, overdispersion=3.0)
+    each = after(*(window(k, (2, 20), (18, 900)) for k in (1, 2, 3)))
+    three = after(*(window(k, (6, 60), (18, 900)) for k in (1, 2, 3)), design=sessions)
+
+    assert each.limited[0].log_sums == three.limited[0].log_sums != 0
+    assert each.limited[0].log_safe == three.limited[0].log_safe != 0
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3, 4, 5])
+def test_what_is_kept_of_a_bounds_sums_is_rounded_down(bad: float) -> None:
+    (kept,) = after(window(1, (bad, 50))).limited
+    for told, direction in ((kept.log_sums, Direction.HARM), (kept.log_safe, Direction.SAFE)):
+        exact = float(log_e_sums(50, bad, limit=0.05, direction=direction))
+
+        assert exact - 1e-9 <= told <= exact
+
+
+def test_one_window_does_not_prove_a_bound_however_good_it_is() -> None:
+    assert not known(window(1, (0, 30_000))).proven_safe
+    assert known(*(window(k, (0, 30_000)) for k in (1, 2, 3))).proven_safe
 
 
 def contribution(state: State, design: Design = DESIGN) -> float:

@@ -12,6 +12,7 @@ from tests.oracle import processes as oracle
 from modelroute.analysis.bounds import smallest_refuted
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import MARGINS, Assessment, Knowledge, State, advance, assess, start, start_gate
+from modelroute.analysis.layout import Kind, layout_of
 
 ERRORS = Objective("errors", margin=0.02)
 DESIGN = Design((ERRORS,), (Comparison("small", "large"),))
@@ -119,6 +120,32 @@ def test_a_gate_without_a_change_of_the_split_starts_afresh_and_harm_goes_on() -
     assert assess(design, gate).findings[0].log_safe == 0
     assert assess(design, gate).rollback_log_evidence == assess(design, proven).rollback_log_evidence
     assert np.all(gate.bounds == 0)
+
+
+def test_a_gate_begins_with_nothing_won_and_spends_most_on_its_first_window() -> None:
+    (safe,) = layout_of(DESIGN).of(Kind.SAFE, 0)
+    gate = start_gate(DESIGN, after(*(window(k) for k in range(1, 12))))
+    once = advance(DESIGN, gate, window(12))
+    twice = advance(DESIGN, once, window(13))
+
+    assert gate.bank.log_e[safe] == 0
+    assert once.bank.log_unspent[safe] == pytest.approx(np.log(0.1), abs=2e-9)
+    assert twice.bank.log_unspent[safe] == pytest.approx(np.log(0.1 * np.sqrt(20 / 21)), abs=2e-9)
+
+
+def test_states_are_the_same_when_all_that_is_carried_is() -> None:
+    state = after(window(1))
+    bank = state.bank
+
+    assert bank == replace(bank)
+    for name in ("log_capital", "log_unspent", "windows", "bad", "total", "due"):
+        assert bank != replace(bank, **{name: ~getattr(bank, name) if name == "due" else getattr(bank, name) + 1})
+    assert bank != 3
+    assert state == replace(state)
+    assert state != replace(state, bounds=state.bounds + 1)
+    assert state != replace(state, until=1e9)
+    assert state != replace(state, bank=replace(bank, bad=bank.bad + 1))
+    assert state != 3
 
 
 def test_a_gate_without_a_change_of_the_split_spends_nothing_more_of_harms_capital() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -22,17 +23,20 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`seconds` by test; `lines`: by module and line the tests that run it."""
+    """`seconds` by test; `lines`: by module and line the tests that run it; `sources`: what the modules were then."""
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
+    sources: dict[str, str]
 
-    def tests(self, module: str, lines: range, budget_s: float) -> list[str]:
+    def tests(self, module: str, source: str, lines: range, budget_s: float) -> list[str]:
         """Those that run one of `lines`, quickest first, as many as fit in `budget_s`.
 
-        Where there are no lines, those that run any of the module, and after them the others.
+        Where there are no lines, or they were others then, those that run any of the module, and after them the rest.
         """
         known = self.lines.get(module, {})
+        if self.sources.get(module) != digest(source):
+            lines = range(0)
         found = {test for line in lines or known for test in known.get(line, ())}
         chosen = sorted(found, key=self._cost)
         if not lines:
@@ -51,7 +55,8 @@ class Choice:
         for module, known in other.lines.items():
             for line, tests in known.items():
                 lines.setdefault(module, {})[line] = [*lines.get(module, {}).get(line, []), *tests]
-        return Choice(self.seconds | other.seconds, lines)
+        # What was known before of a module that has changed since stays stale.
+        return Choice(self.seconds | other.seconds, lines, other.sources | self.sources)
 
     def only(self, tests: Collection[str]) -> Choice:
         """Of `tests` alone: the others are not there any more."""
@@ -60,13 +65,13 @@ class Choice:
             module: {line: [test for test in known_by if test in kept] for line, known_by in known.items()}
             for module, known in self.lines.items()
         }
-        return Choice(kept, lines)
+        return Choice(kept, lines, self.sources)
 
     def _cost(self, test: str) -> float:
         return self.seconds.get(test, 0.0)
 
     def write(self, file: Path) -> None:
-        file.write_text(json.dumps({"seconds": self.seconds, "lines": self.lines}), "utf-8")
+        file.write_text(json.dumps({"seconds": self.seconds, "lines": self.lines, "sources": self.sources}), "utf-8")
 
     @classmethod
     def read(cls, file: Path) -> Choice:
@@ -74,7 +79,11 @@ class Choice:
         lines = {
             module: {int(line): tests for line, tests in known.items()} for module, known in content["lines"].items()
         }
-        return cls(content["seconds"], lines)
+        return cls(content["seconds"], lines, content["sources"])
+
+
+def digest(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def forget_cached() -> None:
@@ -106,4 +115,5 @@ class Recorder:
         for name in data.measured_files():
             known = {line: sorted(filter(None, tests)) for line, tests in data.contexts_by_lineno(name).items()}
             lines[Path(name).stem] = known
-        return Choice(self.seconds, lines)
+        sources = {Path(name).stem: digest(Path(name).read_text("utf-8")) for name in data.measured_files()}
+        return Choice(self.seconds, lines, sources)

@@ -1,7 +1,7 @@
 """`make bench-stats`: how often the engine is wrong, how soon it is right, and how others do on the same rollouts.
 
-    python -m tests.bench.bench_stats                  # about 4 minutes on one core
-    python -m tests.bench.bench_stats --runs 1000 --write      # the figures of docs/statistics.md, a quarter of an hour
+    python -m tests.bench.bench_stats                  # about 3 minutes on one core
+    python -m tests.bench.bench_stats --runs 1000 --write      # the figures of docs/statistics.md, ten minutes
     python -m tests.bench.bench_stats --runs 50        # a minute, to see that it runs
 
 Everything follows from --seed; rollouts are simulated request by request, decided by the engine that ships.

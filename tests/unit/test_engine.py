@@ -206,6 +206,34 @@ def test_a_window_that_was_seen_changes_nothing() -> None:
     assert advance(DESIGN, state, window(5, small=(90, 100))) == state
 
 
+def test_a_window_that_was_seen_changes_nothing_for_the_others_that_are_folded_in_with_it() -> None:
+    seen, fresh = after(window(5, small=(3, 100))), start(DESIGN)
+    again, first = advance_all([(DESIGN, seen, window(5, small=(90, 100))), (DESIGN, fresh, window(5, small=(1, 100)))])
+
+    assert again == seen
+    assert first == after(window(5, small=(1, 100)))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "bet_on"),
+    [
+        ((0, 0), (9, 900), 0),
+        ((4, 100), (0, 0), 0),
+        ((0, 1), (0, 1), 1),
+        ((0, 0.5), (0, 0.5), 1),
+        ((0, 100), (0, 900), 1),
+    ],
+)
+def test_a_window_is_bet_on_where_both_arms_had_requests_whatever_became_of_them(
+    small: tuple[float, float], large: tuple[float, float], bet_on: int
+) -> None:
+    bank = after(window(5, small, large)).bank
+
+    assert bank.windows.tolist() == [bet_on] * len(bank.windows)
+    assert bool(np.all(bank.log_unspent < 0)) == bool(bet_on)
+    assert set(bank.total.tolist()) == {large[1]}
+
+
 def test_before_it_settles_only_the_fast_path_looks() -> None:
     state = after(window(5, small=(80, 80), large=(0, 900), settled=False))
 

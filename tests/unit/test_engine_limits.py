@@ -191,6 +191,24 @@ def test_what_is_bad_for_the_limit_is_counted_apart_from_what_is_compared() -> N
     assert not known(*windows).rollback_breached
 
 
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [
+        (Objective("slow", margin=0.02), (9.0, 18.0)),
+        (Objective("slow", margin=0.02, limit=0.2), (9.0, 18.0)),
+        (Objective("slow", limit=0.2), (2.0, 4.0)),
+    ],
+)
+def test_people_are_told_what_is_compared_and_else_what_the_limit_counts(
+    objective: Objective, told: tuple[float, float]
+) -> None:
+    state = after(window(1, (9, 100), (18, 900), absolute=(2, 4)), design=Design((objective,), DESIGN.comparisons))
+    (tally,) = state.tallies
+
+    assert (tally.candidate_bad, tally.reference_bad) == told
+    assert [(each.bad, each.total) for each in state.limited] == ([(2, 100)] if objective.limit else [])
+
+
 def test_a_pause_objective_with_a_limit_pauses() -> None:
     design = Design((Objective("slow", limit=0.05, action=Action.PAUSE),), DESIGN.comparisons)
     found = known(*(window(k, (12, 100)) for k in range(1, 30)), design=design)

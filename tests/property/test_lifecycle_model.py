@@ -33,7 +33,7 @@ from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import TOTAL
 
 LONG = bool(os.environ.get("MODELROUTE_LONG"))
-EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (8, 12)
+EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (12, 16)
 SETTLE_S = 5.0
 LAG_S = 2.0
 """Two scrapes: no window that ended later than that is whole."""
@@ -208,9 +208,13 @@ class Lifecycle(RuleBasedStateMachine):
     # What people do.
 
     @initialize(
-        approval=st.booleans(), deadline=st.sampled_from(["24h", "3m"]), action=st.sampled_from(["Hold", "RollBack"])
+        approval=st.booleans(),
+        deadline=st.sampled_from(["24h", "3m"]),
+        action=st.sampled_from(["Hold", "RollBack"]),
+        small=st.sampled_from([40, 40, 100, 0]),
     )
-    def applied(self, approval: bool, deadline: str, action: str) -> None:
+    def applied(self, approval: bool, deadline: str, action: str, small: int = 0) -> None:
+        """Most plays begin with a rollout under way: what goes wrong goes wrong then."""
         steps = [{**STEP, "progress": 25, "approval": approval}, {**STEP, "progress": 60}, {**STEP, "progress": 100}]
         self.spec = {
             "objectives": OBJECTIVES,
@@ -229,6 +233,8 @@ class Lifecycle(RuleBasedStateMachine):
             self.spec["filters"] = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}]
         self._apply()
         self._ticks(3)
+        if small:
+            self._change(large=100 - small, small=small)
 
     @rule(large=st.sampled_from([0, 30, 60, 100]), small=st.sampled_from([0, 30, 40, 100]))
     def weights_are_applied(self, large: int, small: int) -> None:
@@ -321,6 +327,13 @@ class Lifecycle(RuleBasedStateMachine):
     def failures_come_and_go(self, service: str, share: float, one: bool) -> None:
         self.world.bad_share[f"pausing/{service}" if one else service] = share
         self._ticks(4)
+
+    @precondition(lambda self: any(self._candidates()))
+    @rule(then=st.integers(4, 12))
+    def every_candidate_fails(self, then: int) -> None:
+        for service in self._candidates():
+            self.world.bad_share[service] = 0.3
+        self._ticks(then)
 
     @rule(requests=st.sampled_from([0.0, 20.0, 600.0]))
     def traffic_changes(self, requests: float) -> None:
@@ -529,6 +542,15 @@ class Lifecycle(RuleBasedStateMachine):
             self.ticker = self.world.operator()
         self._check(begun, since)
         self.world.now += min(delay or 1.0, 10.0)
+
+    def _candidates(self) -> list[str]:
+        """The Services of what the attempt that is under way gives more traffic."""
+        latest = ([None, *self._begun()])[-1]
+        if latest is None or not Stage(latest["status"]["phase"]).under_way:
+            return []
+        stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
+        gaining = {share["arm"] for share in latest["spec"]["to"] if share["weight"] > stable.get(share["arm"], 0)}
+        return [arm["backendRef"]["name"] for arm in latest["spec"]["arms"] if arm["name"] in gaining]
 
     def _begun(self) -> Iterator[Json]:
         return (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))

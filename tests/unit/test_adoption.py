@@ -316,3 +316,15 @@ async def test_a_rollout_on_an_adopted_rule_starts_over_where_its_record_was_del
     await run_until(world, world.ticker(), in_phase("Stable", attempt=2))
 
     assert weights(world) == {"large-v1": 6_000, "small-v1": 4_000}
+
+
+async def test_deleting_in_the_middle_puts_the_adopted_rule_back_also_without_its_record() -> None:
+    world, ticker = await under_way()
+    for key in [key for key in world.objects if key[0] == "modelrollouts"]:
+        del world.objects[key]
+    body = world.get("modelroutes")
+    world.store("modelroutes", {**body, "metadata": {**body["metadata"], "deletionTimestamp": "now"}})
+    await ticker.tick(NAMESPACE, NAME)
+
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+    assert not world.get("modelroutes")

@@ -105,6 +105,22 @@ async def test_a_token_that_was_due_before_the_record_was_deleted_is_never_due_a
     assert scene.status["nextAction"] not in tokens
 
 
+async def test_a_retry_that_was_said_while_the_gateway_was_silent_gives_no_token_twice() -> None:
+    scene = await without_its_record(aborted)
+    await come(scene, State.ROLLED_BACK)
+    due = scene.status["nextAction"]
+    scene.the_gateway()
+    await come(scene, State.HELD_BEFORE)
+    assert "nextAction" not in scene.status
+    scene.act(f"retry@{due}")
+    await until(scene, scene.ticker(), lambda: False, within_s=10)
+    scene.the_gateway(takes=True)
+    await come(scene, State.PROGRESSING)
+
+    before, now = (int(token.rpartition(".")[2]) for token in (due, scene.status["nextAction"]))
+    assert now > before
+
+
 Happens = Callable[[Scene], None]
 
 
@@ -146,6 +162,21 @@ async def test_a_status_that_an_earlier_operator_wrote_refuses_by_its_phase() ->
 
 async def test_a_change_of_the_spec_that_was_going_back_without_blame_starts_anew_without_its_record() -> None:
     scene = await without_its_record(superseded)
+    await come(scene, State.PROGRESSING)
+
+    assert scene.status["attempt"] == 2
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_spec_that_was_changed_to_and_fro_while_it_went_back_is_tried_as_nothing_was_wrong_with_it(
+    deleted: bool,
+) -> None:
+    scene = Scene()
+    await superseded(scene)
+    scene.want(large=60, small=40)
+    if deleted:
+        record_deleted(scene)
+    scene.the_gateway(takes=True)
     await come(scene, State.PROGRESSING)
 
     assert scene.status["attempt"] == 2

@@ -33,7 +33,7 @@ from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
 from modelroute.controller.records import spec_of, status_of, updated
 from modelroute.controller.routed import Routed
-from modelroute.controller.spec import gaps_in, plan_of, template_of
+from modelroute.controller.spec import Gap, plan_of, template_of
 from modelroute.errors import Conflict, Invalid, Unavailable
 from modelroute.gateway.observe import observe
 from modelroute.gateway.render import LABEL_ROUTE, Template, owner_reference
@@ -401,8 +401,9 @@ async def test_nothing_of_a_modelroutes_status_is_pruned(objects: Objects, route
         terms=Terms(5.0, 5.0, 1.0),
     )
     objectives = tuple(parsed.spec.objectives)
+    gaps = (Gap("spec.metrics.source", WORDS, True),)
     there = Routed(template(route), None, None, observation.gateway, (), None)
-    seen = Seen(route, parsed, there, kept_of(parsed, []), gaps_in(parsed.spec), objectives, observation)
+    seen = Seen(route, parsed, there, kept_of(parsed, []), gaps, objectives, observation)
     split = order(route, small=2_500)
     decision = Decision(Phase.HOLDING, Reason.NO_DATA, WORDS, split, lacking=(WORDS, WORDS), stalled=True)
     status = route_status_of(seen, decision, now=NOON).to_wire()

@@ -103,6 +103,7 @@ def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
         "scores",
         "p50",
         "p95",
+        "tokens in, out",
         f"cost ({comparison.currency})",
     ):
         table.add_column(name, justify="right")
@@ -142,6 +143,7 @@ def _cells(samples: tuple[Sample, ...]) -> list[str]:
     names = dict.fromkeys(name for sample in answers for name in sample.scores)
     scores = [f"{name} {_mean([s.scores[name] for s in answers if name in s.scores]):.3f}" for name in names]
     times = sorted(sample.latency_s for sample in answers if sample.latency_s is not None)
+    tokens = [(s.input_tokens, s.output_tokens) for s in answers if None not in (s.input_tokens, s.output_tokens)]
     costs = [sample.cost for sample in samples if sample.cost is not None]
     return [
         str(len(answers)),
@@ -151,6 +153,7 @@ def _cells(samples: tuple[Sample, ...]) -> list[str]:
         "\n".join(scores) or "-",
         _seconds(times, 0.5),
         _seconds(times, 0.95),
+        f"{_mean([i or 0 for i, _ in tokens]):.0f}, {_mean([o or 0 for _, o in tokens]):.0f}" if tokens else "-",
         f"{sum(costs):.4f}" if costs else "-",
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,22 +21,49 @@ class Capital:
     left: Real = field(default_factory=lambda: mp.mpf(1))
     windows: int = 0
 
-    def bet(self, logs: Sequence[Real], *, step_begins: bool) -> None:
+    def spend(self, *, step_begins: bool) -> None:
         keep = unspent(self.windows + 1) / unspent(self.windows)
         if step_begins and self.windows:
             keep *= mp.mpf("0.85")
         if self.at_once and not self.windows:
             keep = mp.mpf("0.1")
-        for j, (share, log) in enumerate(zip(weights(), logs, strict=True)):
-            before = self.held[j] + self.left * (1 - keep) * share
-            gain = log if self.cap is None else _most(log, self.cap, self.goal - mp.log(before))
-            self.held[j] = before * mp.exp(gain)
+        self.held = [held + self.left * (1 - keep) * share for held, share in zip(self.held, weights(), strict=True)]
         self.left *= keep
         self.windows += 1
+
+    def bet(self, logs: Sequence[Real], *, step_begins: bool) -> None:
+        self.spend(step_begins=step_begins)
+        self.held = [self.grown(before, log) for before, log in zip(self.held, logs, strict=True)]
+
+    def grown(self, before: Real, log: Real) -> Real:
+        return before * mp.exp(log if self.cap is None else _most(log, self.cap, self.goal - mp.log(before)))
 
     @property
     def log_e(self) -> Real:
         return mp.log(mp.fsum(self.held) + self.left)
+
+
+@dataclass
+class Joint(Capital):
+    """A `max` and the reference at once: the lesser of what both say of a block, until p0 of it would be three."""
+
+    block: list[tuple[Sequence[float], Real]] = field(default_factory=list)
+    began: list[Real] = field(default_factory=list)
+
+    def look(self, window: Sequence[float], guess: Real, p0: Real, d: Real, *, step_begins: bool) -> None:
+        if step_begins or mp.fsum(mp.mpf(each[0]) for each, _ in self.block) * p0 >= 3 - mp.mpf(10) ** -9:
+            self.block = []
+        if not self.block:
+            self.spend(step_begins=step_begins)
+            self.began = list(self.held)
+        first = self.block[0][1] if self.block else guess
+        self.block.append((window, first))
+        for j, psi in enumerate(grid()):
+            # The same bet against each of the two, at the rate that is above both.
+            q = with_odds(max(p0, first), psi)
+            own = mp.fsum(log_ratio(mp.mpf(each[1]), mp.mpf(each[0]), q, p0) for each, _ in self.block)
+            against = mp.fsum(two_arm_factor(each, first, 0, 1, 0, q) for each, _ in self.block)
+            self.held[j] = self.grown(self.began[j], min(own, against) / d)
 
 
 @dataclass(frozen=True)
@@ -81,7 +109,7 @@ def attempt(
     # The fast path has no cap: nothing bounds what one of its windows brings.
     fast = Capital(-mp.log(alpha * part / 10), None)
     allowed = max(0.2, (margin or 0) if compares else (limit or 0))
-    both, broken = Capital(goal, cap), Capital(goal, cap)
+    both, broken = Joint(goal, cap), Capital(goal, cap)
     safe = Capital(safe_goal, safe_goal / 2, at_once=True)
     sums = proof = mp.mpf(0)
     bounds = [mp.mpf(0)] * len(MARGINS)
@@ -118,10 +146,7 @@ def attempt(
         n, x = map(mp.mpf, window[:2])
         if p0 is not None:
             if not alone:
-                # The same bet against each of the two, at the rate that is above both; the lesser gain is the window's.
-                bets = [with_odds(max(p0, guess), psi) for psi in psis]
-                lesser = [min(log_ratio(x, n, q, p0), two_arm_factor(window, guess, 0, 1, 0, q)) / d for q in bets]
-                both.bet(lesser, step_begins=begins)
+                both.look(window, guess, p0, d, step_begins=begins)
             logs = [log_ratio(x, n, with_odds(p0, psi), p0) / d for psi in psis]
             broken.bet(logs, step_begins=begins)
             sums += _most(_grown(seen, n, x, p0, d, safe=False), cap, goal - sums)
@@ -147,20 +172,30 @@ def split(
 ) -> tuple[Real, Real]:  # fmt: skip
     """ln E of "more than 1.1 times the asked share" and of "less than 0.9 times", after windows of completions.
 
-    `asked` is the candidate's share of what it and its reference are asked for; a step begins where it changes.
+    `asked` is the candidate's share of what it and its reference are asked for; a step begins where it changes. Windows
+    are of 15 s, and 20 of them at most: what a slow candidate completes was asked for within these five minutes.
     """
     cap = mp.log(mp.mpf(shared.gating or 1) / mp.mpf(alpha)) / 3
     many, few = Capital(-mp.log(mp.mpf(alpha)), None), Capital(-mp.log(alpha * mp.mpf(shared.part)), cap)
+    level: list[float] = []
     for index, ((mine, theirs), share) in enumerate(zip(windows, asked, strict=True)):
         begins = index > 0 and share != asked[index - 1]
+        level = [theirs] if begins else [*level, theirs]
         for process, times, inverted in ((many, "1.1", False), (few, "0.9", True)):
             bound = mp.mpf(times) * mp.mpf(share)
+            beside = min(mp.mpf(theirs), _lowest(level)) if inverted else mp.mpf(theirs)
             logs = [
-                log_ratio(mp.mpf(mine), mp.mpf(mine + theirs), with_odds(bound, 1 / psi if inverted else psi), bound)
+                log_ratio(mp.mpf(mine), mp.mpf(mine) + beside, with_odds(bound, 1 / psi if inverted else psi), bound)
                 for psi in grid()
             ]
             process.bet([each / mp.mpf(overdispersion) for each in logs], step_begins=begins)
     return many.log_e, few.log_e
+
+
+def _lowest(counts: Sequence[float]) -> Real:
+    """The lowest mean of as many windows on end as hold 50 requests in the mean: what was asked for a while ago."""
+    run = min(len(counts), math.ceil(50 * len(counts) / max(sum(counts), 1)))
+    return min(mp.fsum(counts[at : at + run]) / run for at in range(len(counts) - run + 1))
 
 
 def _guess(bad: Real, total: Real) -> Real:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from modelroute.analysis.bank import LOG_PRIOR, Bank, after_window, fresh
-from modelroute.analysis.limits import log_e_both
+from modelroute.analysis.bank import LACKING_PART, LOG_PRIOR, Bank, after_window, fresh
+from modelroute.analysis.blocks import base_of, log_e_halves
 from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, POINTS, Floats
 from modelroute.analysis.one_arm import Direction, log_e_alternatives, log_e_sums
 from modelroute.analysis.two_arm import log_e_values, projection
@@ -56,7 +56,7 @@ def test_no_alternative_gains_where_the_candidate_is_within_its_limit_or_no_wors
     x_c, x_b = (grid.ravel() for grid in np.meshgrid(np.arange(N_C + 1), np.arange(N_B + 1)))
     size, n_b = x_c.size, N_B
     table = np.stack([np.full(size, N_C), x_c, np.full(size, n_b), x_b], axis=1).astype(np.float64)
-    logs = log_e_both(table, np.full(size, guess), np.full(size, limit), np.tile(PSI, (size, 1)))
+    logs = log_e_halves(table, np.full(size, guess), np.full(size, limit), np.tile(PSI, (size, 1))).lesser
     rates = np.linspace(0.0, 1.0, 21)
     for q_c, q_b in itertools.product(rates, rates):
         found = (binom.pmf(x_c, N_C, q_c) * binom.pmf(x_b, n_b, q_b)) @ np.exp(logs)
@@ -64,6 +64,16 @@ def test_no_alternative_gains_where_the_candidate_is_within_its_limit_or_no_wors
             assert np.all(found <= 1 + 1e-9), f"qC {q_c}, qB {q_b}: E = {found}"
         elif q_c > 0.9 and q_b < 0.1:
             assert np.all(found > 1), f"qC {q_c}, qB {q_b}: E = {found}"
+
+
+@given(base=st.floats(-60, 5), gained=st.floats(-30, 60), cap=st.floats(0.1, 5), goal=st.floats(1, 12))
+def test_what_a_block_began_with_is_found_again_from_what_it_came_to(
+    base: float, gained: float, cap: float, goal: float
+) -> None:
+    now = base + min(gained, max(cap, (goal - base) * LACKING_PART))
+    found = base_of(np.array([[now]]), np.array([[gained]]), np.array([cap]), np.array([goal]))
+
+    assert found.item() == pytest.approx(base, abs=1e-9)
 
 
 @pytest.mark.parametrize(("ratio", "margin"), NULLS)

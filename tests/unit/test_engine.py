@@ -376,7 +376,7 @@ def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
         ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '3'"),
         ('{"v":"1","until":5,"tracks":[]}', "does not belong to this attempt"),
         (
-            '{"v":"3","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[],"recent":[]}',
+            '{"v":"3","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[],"recent":[],"blocks":[]}',
             "does not belong to this attempt",
         ),
         ('{"v":"3","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),

@@ -262,6 +262,54 @@ def attempts_with_an_outage(
     return sum(back)
 
 
+def rolled_back(
+    design: Design, rates: list[tuple[float, float]], arms: tuple[int, int], *, runs: int, seed: int
+) -> int:
+    """How many of `runs` attempts go back in windows with those rates and numbers of requests, candidate's first."""
+    chance = np.random.default_rng(seed)
+    states, back = [start(design)] * runs, [False] * runs
+    for k, rate in enumerate(rates, 1):
+        bad = [chance.binomial(n, each, runs) for n, each in zip(arms, rate, strict=True)]
+        states = advance_all(
+            (design, state, window(k, (x, arms[0]), (y, arms[1]))) for state, x, y in zip(states, *bad, strict=True)
+        )
+        back = [gone or assess(design, state).rollback_breached for gone, state in zip(back, states, strict=True)]
+    return sum(back)
+
+
+def test_little_traffic_in_a_window_does_not_hide_a_broken_limit() -> None:
+    """60 requests a window at 1 % and a limit of 0.5 %: three windows in four have at most one bad answer."""
+    strict = Design((Objective("slow", limit=0.005),), DESIGN.comparisons)
+
+    assert rolled_back(strict, [(0.01, 0.001)] * 110, (60, 540), runs=12, seed=5) >= 10
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        [(0.05, 0.001)] * 100,
+        [(0.3, 0.3)] * 100,
+        [(0.049, 0.001)] * 80 + [(0.3, 0.3)] * 20,
+        ([(0.049, 0.001)] * 18 + [(0.3, 0.3)] * 2) * 5,
+    ],
+    ids=["at the limit", "as bad as the reference", "an outage after calm", "five outages"],
+)
+def test_with_little_traffic_too_nobody_is_blamed_for_what_is_allowed(rates: list[tuple[float, float]]) -> None:
+    """15 requests a window, four of which are judged as one, so that outages begin and end within such blocks."""
+    assert rolled_back(DESIGN, rates, (15, 135), runs=20, seed=6) <= 1
+
+
+def test_a_restart_amid_windows_that_are_judged_as_one_changes_no_byte() -> None:
+    windows = [window(k, (k % 3, 14), (k % 5, 130)) for k in range(1, 20)]
+    whole = after(*windows)
+    assert any(after(*windows[:cut]).blocks[0] is not None for cut in range(1, 19))
+    for cut in range(1, len(windows)):
+        state = decode(DESIGN, encode(after(*windows[:cut])))
+        for each in windows[cut:]:
+            state = advance(DESIGN, state, each)
+        assert encode(state) == encode(whole)
+
+
 @pytest.mark.parametrize(("outage", "windows"), [(0.3, 8), (0.12, 8), (0.3, 30)])
 def test_an_outage_of_both_blames_nobody_though_the_candidate_was_always_a_little_worse(
     outage: float, windows: int

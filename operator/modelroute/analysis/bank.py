@@ -83,24 +83,27 @@ def after_window(
     cap: Floats,
     log_goal: Floats,
     at_once: Flags | None = None,
+    spends: Flags | None = None,
 ) -> Bank:
     """`bank` after a window that brought `log_ratios` ℓ, shape (P, 16), for the rows where `bets` is true.
 
     `overdispersion` D ≥ 1 divides ℓ. A window brings at most κ = max(`cap`, a third of what the row's alternative lacks
     to decide alone), with `log_goal` = ln(1/(α·w)): one bad window never decides, unless no more than `cap` was lacking
     (docs/adr/0005). κ hangs on the past only, so E stays an e-process: both only shrink e^ℓ. Rows `at_once` spend most
-    on their first window.
+    on their first window, and rows that are not in `spends` go on with a bet of earlier windows: they spend nothing.
     `bad` and `total` are the caller's to add: they may be known where there is nothing to bet on.
     """
-    keep = kept(bank.windows, bank.due, False if at_once is None else at_once)
-    log_spent = bank.log_unspent + np.log1p(-keep)
+    begins = np.ones(bets.shape, dtype=np.bool_) if spends is None else spends
+    keep = np.where(begins, kept(bank.windows, bank.due, False if at_once is None else at_once), 1.0)
+    with np.errstate(divide="ignore"):
+        log_spent = bank.log_unspent + np.log1p(-keep)
     capital = np.logaddexp(bank.log_capital, log_spent[:, np.newaxis] + LOG_PRIOR)
     most = np.maximum(cap[:, np.newaxis], (log_goal[:, np.newaxis] - capital) * LACKING_PART)
     grown = _rounded(capital + np.minimum(log_ratios / overdispersion[:, np.newaxis], most))
     return Bank(
         log_capital=np.where(bets[:, np.newaxis], grown, bank.log_capital),
         log_unspent=np.where(bets, _rounded(bank.log_unspent + np.log(keep)), bank.log_unspent),
-        windows=bank.windows + bets,
+        windows=bank.windows + (bets & begins),
         bad=bank.bad,
         total=bank.total,
         due=bank.due & ~bets,

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from modelroute.analysis.bank import Bank, fresh
+from modelroute.analysis.blocks import Block
 from modelroute.analysis.counts import Recent
 from modelroute.analysis.design import Design
 from modelroute.analysis.layout import layout_of
@@ -55,7 +56,8 @@ class State:
     `asked`: the shares that were asked for each comparison's candidate and reference in that window. `bank`: the rows
     of the layout. `tallies`: one for each pair; `limited`: one for each pair with a `max`; `bounds` (Q, 15): ln E of
     "not that much worse" at each of `MARGINS`, for each pair that compares, since the gate began. `recent`: for each
-    candidate whose share is checked, what its reference completed in each of the last windows of this step.
+    candidate whose share is checked, what its reference completed in each of the last windows of this step. `blocks`:
+    for each pair with a `max` and a reference, the windows that are judged as one and not enough yet.
     """
 
     until: float
@@ -65,12 +67,13 @@ class State:
     limited: tuple[Limited, ...]
     bounds: Floats
     recent: Recent
+    blocks: tuple[Block | None, ...]
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, State)
-            and (self.until, self.asked, self.tallies, self.limited, self.recent)
-            == (other.until, other.asked, other.tallies, other.limited, other.recent)
+            and (self.until, self.asked, self.tallies, self.limited, self.recent, self.blocks)
+            == (other.until, other.asked, other.tallies, other.limited, other.recent, other.blocks)
             and self.bank == other.bank
             and np.array_equal(self.bounds, other.bounds)
         )
@@ -90,4 +93,5 @@ def start(design: Design) -> State:
         limited=(Limited(),) * sum(pair.limits for pair in layout.pairs),
         bounds=np.zeros((comparing, len(MARGINS))),
         recent=((),) * len(layout.checked),
+        blocks=(None,) * int(layout.both.sum()),
     )

@@ -1,4 +1,4 @@
-"""What breaks a `max`: process B over sums, what it proves, and how it is joined with process A (docs/adr/0008)."""
+"""Process B of each pair with a `max`: sums, what they show and what they prove (STATISTICS.md B)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import Limited, State
 from modelroute.analysis.layout import Kind, Layout
 from modelroute.analysis.mixture import Floats
-from modelroute.analysis.one_arm import Direction, log_e_alternatives, log_e_sums
-from modelroute.analysis.two_arm import log_e_values
+from modelroute.analysis.one_arm import Direction, log_e_sums
 
 
 def limited_after(attempts: Sequence[tuple[Design, Layout, State, Seen]]) -> list[tuple[Limited, ...]]:
@@ -84,32 +83,6 @@ def log_broken(limited: Limited, log_row: float) -> float:
     It decides where there is no reference at all; beside one it only holds, and what goes back is the row of both.
     """
     return float(np.logaddexp(limited.log_sums, log_row)) - math.log(2)
-
-
-def log_e_both(table: Floats, guess: Floats, limit: Floats, alternatives: Floats) -> Floats:
-    """ℓ of one window for each alternative, against "within `max`, or no worse than the reference". Shape (P, 16).
-
-    `table` (P, 4): counts nC, xC, nB, xB, with nB = 0 where the reference is asked for nothing; `guess` (P,): b̂;
-    `limit` (P,): p0; `alternatives` (P, 16): odds ratios ψ > 1. The candidate is bet to have ψ times the odds of p0 or
-    of b̂, whichever is more: that is above both. The lesser of what B and A make of that bet counts, or B's alone.
-
-    Guarantee: E[e^ℓ] ≤ 1 whenever in this very window q ≤ p0, or the reference has traffic and qC ≤ qB: e^ℓ is at most
-    B's factor, whose mean is at most 1 in the first case, and at most A's, whose mean is at most 1 in the second. So
-    which of the two holds may change from window to window, as it does when an outage begins that both arms share, and
-    the product over the windows is an e-process all the same. min(B, A) of two whole processes is not one then: A
-    saves up a difference that `max` allows, and B fires in the outage.
-    """
-    n, x, n_b, x_b = table.T
-    compared = n_b > 0
-    top = np.where(compared, np.maximum(limit, guess), limit)
-    own = log_e_alternatives(n, x, limit=limit, alternatives=alternatives * _odds_ratio(top, limit))
-    against = log_e_values(n, x, n_b, x_b, guess=guess, alternatives=alternatives * _odds_ratio(top, guess))
-    return np.where(compared[:, np.newaxis], np.minimum(own, against), own)
-
-
-def _odds_ratio(rate: Floats, base: Floats) -> Floats:
-    """(P, 1): how many times the odds of `base` those of `rate` are."""
-    return np.asarray(rate * (1 - base) / ((1 - rate) * base))[:, np.newaxis]
 
 
 def _after(each: _Due, harm: float, safe: float) -> Limited:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from modelroute.analysis.bank import Bank
+from modelroute.analysis.blocks import Block
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import MARGINS, Limited, State, Tally
 from modelroute.analysis.layout import layout_of
@@ -36,6 +37,7 @@ def encode(state: State) -> str:
         "limited": [_list(_limited(each)) for each in state.limited],
         "bounds": [_list(each) for each in state.bounds],
         "recent": [_list(each) for each in state.recent],
+        "blocks": [None if each is None else _list(_block(each)) for each in state.blocks],
     }
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
@@ -91,6 +93,7 @@ def _state(design: Design, content: dict[str, Any]) -> State:
             -1, len(MARGINS)
         ),
         recent=tuple(tuple(map(_number, each)) for each in content["recent"]),
+        blocks=tuple(None if each is None else _block_from(each) for each in content["blocks"]),
     )
     expected = (
         len(layout.rows),
@@ -98,8 +101,10 @@ def _state(design: Design, content: dict[str, Any]) -> State:
         sum(pair.limits for pair in layout.pairs),
         sum(pair.compares for pair in layout.pairs),
         len(layout.checked),
+        int(layout.both.sum()),
     )
-    found = (len(rows), len(state.tallies), len(state.limited), len(state.bounds), len(state.recent))
+    parts = (rows, state.tallies, state.limited, state.bounds, state.recent, state.blocks)
+    found = tuple(map(len, parts))
     if found != expected or len(state.asked) not in {0, len(design.comparisons)}:
         raise ValueError("it does not belong to this attempt's objectives and candidates")
     return state
@@ -119,6 +124,17 @@ def _tally(tally: Tally) -> tuple[float, ...]:
 def _tally_from(values: list[Any]) -> Tally:
     a, b, c, d, windows, skipped = map(_number, values)
     return Tally(a, b, c, d, int(windows), int(skipped))
+
+
+def _block(block: Block) -> tuple[float, ...]:
+    return (block.total, block.bad, block.guess, *block.against)
+
+
+def _block_from(values: list[Any]) -> Block:
+    total, bad, guess, *against = map(_number, values)
+    if len(against) != POINTS:
+        raise ValueError(f"{len(against)} alternatives instead of {POINTS}")
+    return Block(total, bad, guess, tuple(against))
 
 
 def _limited(limited: Limited) -> tuple[float, ...]:

@@ -26,4 +26,5 @@ def from_version_2(design: Design, content: dict[str, Any]) -> dict[str, Any]:
         if row.kind is Kind.BOTH and index < len(rows):
             rows[index] = [[None] * POINTS, *rows[index][1:]]
     limited = [[*each[:_ALONE], *each[_ALONE + 1 :]] for each in content["limited"]]
-    return {**content, "rows": rows, "limited": limited, "recent": [[]] * len(layout.checked)}
+    blocks = [None] * int(layout.both.sum())
+    return {**content, "rows": rows, "limited": limited, "recent": [[]] * len(layout.checked), "blocks": blocks}

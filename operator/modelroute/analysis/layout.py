@@ -23,7 +23,8 @@ from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, Flags, Floats
 
 FAST_MARGIN: Final = 0.20
 FAST_SHARE: Final = 0.10
-"""The fast path: 20 percentage points above what is allowed, without a fixed cap, with 10 % of each pair's weight."""
+"""The fast path: above the reference by more than 20 percentage points, or than is allowed where that is more; without
+a fixed cap, with 10 % of each pair's weight."""
 
 TOO_MANY: Final = 1.1
 TOO_FEW: Final = 0.9

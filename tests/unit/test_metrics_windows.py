@@ -145,6 +145,13 @@ def test_the_slowest_percentile_is_a_boundary_and_unbounded_above_the_last(
     assert counting.quantile(buckets, 0.99) == p99
 
 
+def test_a_window_tells_since_when_it_counted_after_a_missed_scrape_too() -> None:
+    near = read(QUERY, FakeTraefik(TIMES).requests(SMALL, "200", [0, 5]))
+    far = read(QUERY, FakeTraefik([T0 - 17, T0 + 3]).requests(SMALL, "200", [0, 5]))
+
+    assert (near.counted_from, far.counted_from) == (T0 - 2, T0 - 17)
+
+
 # ---- the judge: targets with the backend's namespace and service ----
 
 MINUTE = [T0 - 65 + 5 * place + 3 for place in range(14)]

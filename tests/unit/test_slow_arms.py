@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from tests.slow_traffic import STEP_AT, TRAEFIKS_OWN, WIDE, Traffic
+from tests.slow_traffic import STEP_AT, TRAEFIKS_OWN, WIDE, Traffic, record_of
+
+from modelroute.analysis.design import Outcomes
+from modelroute.rollout.consume import consume, went_live
+from modelroute.rollout.evidence import WindowReading
 
 STEADY = ((1_800.0, 50.0),)
 
@@ -52,3 +58,28 @@ def test_a_slow_candidate_that_hangs_is_still_found_out_once_what_it_had_begun_i
 
     assert [why for why, _ in filter(None, found)] == ["silence"] * 6
     assert max(after for _, after in filter(None, found)) <= 120
+
+
+def test_a_window_after_missed_scrapes_that_counts_from_before_the_step_shows_nothing() -> None:
+    """Scrapes at −5 and 55 s, the step at 0: what the window from 45 s holds is mostly of the old split."""
+    record = went_live(record_of((0.05, 0.05), 15.0), 30.0)
+    record = replace(record, progress=replace(record.progress, live_at=30.0, consumed_until=45.0))
+    counts = {("errors", arm): Outcomes(total, (bad,), bad) for arm, bad, total in (("new", 60, 60), ("old", 0, 900))}
+    whole = WindowReading(45.0, 60.0, counts, {"new": 60.0, "old": 900.0}, ())
+
+    after_gap = consume(record, [replace(whole, counted_from=25.0)], 15.0)
+    neighbour = consume(record, [replace(whole, counted_from=44.0)], 15.0)
+
+    assert after_gap.progress.engine.bank == record.progress.engine.bank
+    assert after_gap.progress.engine.tallies[0].skipped == 1
+    assert after_gap.progress.consumed_until == 60.0
+    assert neighbour.progress.engine.bank != record.progress.engine.bank
+
+
+def test_a_window_that_counts_from_before_the_split_had_settled_is_one_that_settles() -> None:
+    record = record_of((0.05, 0.05), 15.0)
+    counts = {("errors", arm): Outcomes(total, (0.0,), 0.0) for arm, total in (("new", 60.0), ("old", 900.0))}
+    reading = WindowReading(45.0, 60.0, counts, {"new": 60.0, "old": 900.0}, ())
+
+    assert consume(record, [reading], 15.0).progress.engine.tallies[0].windows == 1
+    assert consume(record, [replace(reading, counted_from=29.0)], 15.0).progress.engine.tallies[0].windows == 0

@@ -79,12 +79,13 @@ def latency_outcomes(buckets: Mapping[tuple[int, float], float], boundaries: tup
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a judge said of one arm's answers in a span of time; an error of the judge is neither of the two
-    others.
+    others. `counted_from`: since when it counted, in unix seconds.
     """
 
     passes: float
     violations: float
     errors: float
+    counted_from: float = math.inf
 
     @property
     def total(self) -> float:

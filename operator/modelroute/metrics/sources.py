@@ -4,6 +4,7 @@ implement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -72,7 +73,7 @@ class Tally:
 
     `requests` by (arm, status code); `durations` by (arm, status code, boundary in seconds), cumulative over
     boundaries as histograms are. `unknown` arms are those whose series cannot be counted, with the reason;
-    where `timing_problem` is set, no durations can be.
+    where `timing_problem` is set, no durations can be. `counted_from`: since when it counted, in unix seconds.
     """
 
     problem: ledger.Problem | None = None
@@ -81,6 +82,7 @@ class Tally:
     durations: Mapping[tuple[str, int, float], float] = field(default_factory=dict)
     boundaries: tuple[float, ...] = ()
     timing_problem: ledger.Problem | None = None
+    counted_from: float = math.inf
 
 
 class Preset(Protocol):

@@ -52,6 +52,7 @@ class Reader:
         boundaries: dict[str, tuple[float, ...]] = {}
         known = [arm for arm in query.arms if arm.name not in tally.unknown]
         taken: dict[str, Tokens] = {}
+        since = min(start, tally.counted_from)
         for objective in query.objectives:
             match objective.metric:
                 case Metric.ERROR_RATE:
@@ -61,7 +62,8 @@ class Reader:
                     if any(isinstance(each, Outcomes) for each in found.values()):
                         boundaries[objective.name] = _boundaries(tally, objective)
                 case Metric.SAFETY_VIOLATION_RATE:
-                    found = self._judged(query, samples, known, objective, span=(start, end))
+                    found, judged_since = self._judged(query, samples, known, objective, span=(start, end))
+                    since = min(since, judged_since)
                 case Metric.CUSTOM:
                     interval = self.scrape_interval_s
                     found = custom.outcomes(query, objective, known, samples, start, end, scrape_interval_s=interval)
@@ -81,6 +83,7 @@ class Reader:
             slowest_p99_s=max((p99 for arm in known if (p99 := _p99(tally, arm)) is not None), default=None),
             boundaries=boundaries,
             tokens=taken,
+            counted_from=since,
         )
 
     def _tally(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Tally:
@@ -108,13 +111,16 @@ class Reader:
         objective: ObjectiveQuery,
         *,
         span: tuple[float, float],
-    ) -> dict[str, Outcomes | ledger.Problem]:
+    ) -> tuple[dict[str, Outcomes | ledger.Problem], float]:
+        """The arms' outcomes, and since when the judges counted, in unix seconds."""
         start, end = span
+        earliest = start
         span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         lately = self._tally(query, samples, span_start, end)
         ambiguous = judge.same_service(query)
 
         def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+            nonlocal earliest
             problem = ambiguous.get(arm.name) or lately.problem or lately.unknown.get(arm.name)
             if problem:
                 return problem
@@ -125,11 +131,12 @@ class Reader:
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)
             if isinstance(judged, ledger.Problem):
                 return judge.silent(judged, arm, self.judge.metric)
+            earliest = min(earliest, judged.counted_from)
             return judge.coverage_problem(judged_lately, answered, objective.min_coverage) or (
                 counting.judged_outcomes(judged)
             )
 
-        return {arm.name: one(arm) for arm in arms}
+        return {arm.name: one(arm) for arm in arms}, earliest
 
 
 def unknown_window(start: float, end: float, problem: ledger.Problem) -> WindowReading:

@@ -93,7 +93,13 @@ def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s
 
 
 def window_of(record: Record, reading: WindowReading, scrape_interval_s: float) -> Window:
-    """What the engine is shown of `reading`, the next that `record` is about to take."""
+    """What the engine is shown of `reading`, the next that `record` is about to take.
+
+    Nothing, where it counts from before the split was live: a window after a missed scrape holds what that scrape would
+    have shown, and a window never spans a weight change.
+    """
+    if _spans_change(record, reading):
+        reading = replace(reading, outcomes={}, completions={})
     live = record.progress.live_at is not None
     asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
     settled = not live or _has_settled(record, reading, scrape_interval_s)
@@ -133,7 +139,16 @@ def is_settling(record: Record, scrape_interval_s: float) -> bool:
 
 def _has_settled(record: Record, reading: WindowReading, scrape_interval_s: float) -> bool:
     start = settled_at(record, scrape_interval_s)
-    return start is not None and reading.start >= start
+    return start is not None and _counted_from(reading) >= start
+
+
+def _counted_from(reading: WindowReading) -> float:
+    return reading.start if reading.counted_from is None else min(reading.start, reading.counted_from)
+
+
+def _spans_change(record: Record, reading: WindowReading) -> bool:
+    live_at = record.progress.live_at
+    return live_at is not None and _counted_from(reading) < live_at
 
 
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:

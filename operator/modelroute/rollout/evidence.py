@@ -40,6 +40,8 @@ class WindowReading:
     and ∞ where it lies above the histogram's last boundary.
     `boundaries` are those (seconds) behind `Outcomes.compared` of each latency objective that could be counted.
     `tokens` of the arms whose tokens were asked for and are known.
+    `counted_from`: the earliest scrape that its counts go back to, long before `start` after a missed one; `start`
+    where it is not known.
     """
 
     start: float
@@ -48,5 +50,6 @@ class WindowReading:
     completions: Mapping[str, float]
     unknown: tuple[Unknown, ...]
     slowest_p99_s: float | None = None
+    counted_from: float | None = None
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)

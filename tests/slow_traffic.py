@@ -89,11 +89,13 @@ class Traffic:
         return None
 
 
-def record_of(shares: tuple[float, float], window_s: float) -> Record:
+ERRORS = Objective("errors", margin=0.02)
+
+
+def record_of(shares: tuple[float, float], window_s: float, objective: Objective = ERRORS) -> Record:
     """An attempt whose first step is live from the first request on."""
     arms = (Arm("old", "old", Backend("ns", "a", 80), 10_000, 0), Arm("new", "new", Backend("ns", "b", 80), 0, 10_000))
-    objectives = (Objective("errors", margin=0.02),)
-    design = Design(objectives, (Comparison("new", "old"),), checks_split=True)
+    design = Design((objective,), (Comparison("new", "old"),), checks_split=True)
     steps = tuple(Step(max(round(100 * share), 1), 600, 100) for share in shares)
     attempt = Attempt("a", 1, "r", arms, steps, design, window_s, 30.0)
     return went_live(Record(attempt, Progress(Stage.PROGRESSING, 0, 0.0, 0.0, None, 0.0, start(design))), 0.0)

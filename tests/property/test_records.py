@@ -66,6 +66,7 @@ def made(spec: Json = SPEC, *, boundaries: dict[str, tuple[float, ...]] | None =
         design=Design(plan.objectives, comparisons_of(arms, stable, plan.reference), plan.alpha, plan.beta),
         window_s=7.5,
         settle_min_s=30.0,
+        judge_delay_s=12.0,
     )
     frozen = spec_of(attempt, parsed, route="support", namespace=NAMESPACE, boundaries=found)
     return attempt, through_json(frozen.to_wire())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from modelroute.api.objectives import Objective
+from modelroute.api.objectives import Metric, Objective
 from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
@@ -94,8 +94,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     problems += await _backend_problems(ports, route)
     there = routed(route, live, plan=plan, record=kept.record, problems=problems, noted=noted_split(route))
     gateway = replace(there.gateway, contended=ports.contention.is_contended((namespace, name), now))
-    terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record)
     asked, redefined = _asked(route.spec, kept, plan)
+    terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
     query = _query(there.template, plan, kept.record, gateway, terms, asked, now)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
@@ -197,14 +197,16 @@ async def _backend_problem(ports: Ports, field: str, backend: Backend) -> Proble
         return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
 
 
-def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str]:
+def _terms(ports: Ports, server: str, record: Record | None, objectives: list[Objective]) -> tuple[Terms, str]:
     """The settings in force: of the attempt that is under way, else the operator's for that Prometheus."""
     known = ports.settings.prometheus.get(server)
     if known is None:
         return Terms(window_s=15.0, settle_min_s=30.0, scrape_interval_s=15.0), server
     analysis = ports.settings.analysis
     window_s = ports.settings.window_for(server)
-    terms = Terms(window_s, analysis.settle_min_s, known.scrape_interval_s, analysis.overdispersion)
+    judged = any(each.metric is Metric.SAFETY_VIOLATION_RATE for each in objectives)
+    delay_s = ports.settings.judge.max_delay_s if judged else 0.0
+    terms = Terms(window_s, analysis.settle_min_s, known.scrape_interval_s, analysis.overdispersion, delay_s)
     if record is not None and record.progress.stage.under_way:
         return Terms(record.attempt.window_s, record.attempt.settle_min_s, terms.scrape_interval_s), server
     return terms, server

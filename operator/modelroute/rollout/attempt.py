@@ -73,7 +73,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1."""
+    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1.
+
+    `judge_delay_s`: how long after an answer its verdict is counted at the latest, where there is a judge.
+    """
 
     name: str
     number: int
@@ -86,6 +89,7 @@ class Attempt:
     deadline: Deadline = field(default_factory=Deadline)
     guard: GuardTerms = field(default_factory=GuardTerms)
     trigger: Trigger = Trigger.SPEC_CHANGED
+    judge_delay_s: float = 0.0
 
     @property
     def candidates(self) -> tuple[Arm, ...]:

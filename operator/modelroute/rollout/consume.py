@@ -47,12 +47,16 @@ def went_off(record: Record, now: float) -> Record:
 
 
 def settled_at(record: Record, scrape_interval_s: float) -> float | None:
-    """When this step's evidence starts (STATISTICS.md, Settle); None before the split is live."""
+    """When this step's evidence starts (STATISTICS.md, Settle); None before the split is live.
+
+    Verdicts may be late, and violations later than passes: then the growing arm would look better than it is for as
+    long as the judge takes, after the last of its requests from before the step.
+    """
     progress = record.progress
     if progress.live_at is None:
         return None
     wait = max(record.attempt.settle_min_s, 2 * scrape_interval_s, progress.slowest_p99_s)
-    return progress.live_at + min(wait, SETTLE_MAX_S)
+    return progress.live_at + min(wait, SETTLE_MAX_S) + record.attempt.judge_delay_s
 
 
 def slowest_p99_s(progress: Progress, reading: WindowReading) -> float:

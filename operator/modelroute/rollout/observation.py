@@ -82,12 +82,15 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The operator's settings that are frozen into an attempt; times in seconds. `overdispersion` D ≥ 1 is the largest
-    number of requests that the gateway assigns together."""
+    number of requests that the gateway assigns together, `judge_delay_s` how late verdicts may be, 0 where there
+    is no judge.
+    """
 
     window_s: float
     settle_min_s: float
     scrape_interval_s: float
     overdispersion: float = 1.0
+    judge_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
         design=design,
         window_s=seen.terms.window_s,
         settle_min_s=seen.terms.settle_min_s,
+        judge_delay_s=seen.terms.judge_delay_s,
         deadline=plan.deadline,
         guard=plan.guard,
         trigger=Trigger.RETRY if retried else Trigger.FIRST_APPLY if number == 1 else Trigger.SPEC_CHANGED,

@@ -151,9 +151,13 @@ def test_an_arm_that_is_not_asked_for_is_asked_for_nothing() -> None:
 
 
 def test_without_a_reference_only_the_candidate_is_counted() -> None:
-    for design in (ALONE, DESIGN):
-        tally = after(window(1, (12, 100), None, share=1.0), window(2, (3, 50), None, share=1.0), design=design).tallies
-        assert tally == (Tally(15, 150, 0, 0, 2, 0),)
+    both = Design((Objective("slow", margin=0.02, limit=0.2),), DESIGN.comparisons)
+    for design in (ALONE, DESIGN, both):
+        state = after(window(1, (12, 100), None, share=1.0), window(2, (3, 50), None, share=1.0), design=design)
+        (row,) = layout_of(design).of(Kind.LIMIT, 0)
+
+        assert state.tallies == (Tally(15, 150, 0, 0, 2, 0),)
+        assert (state.bank.bad[row], state.bank.total[row], state.bank.windows[row]) == (0, 0, 2)
 
 
 def test_a_reference_that_should_be_there_and_is_unknown_hides_the_window() -> None:

@@ -111,6 +111,16 @@ def test_a_proof_of_safety_is_not_carried_over_to_the_next_step() -> None:
     assert assess(DESIGN, next_step).findings[0].tally.windows == 12
 
 
+def test_a_step_is_a_change_of_what_is_asked_of_either_arm() -> None:
+    """A third arm takes of the reference's part: that is a new step for the candidate too."""
+    proven = after(*(window(k) for k in range(1, 12)))
+    less = replace(window(12), asked={"small": 0.1, "large": 0.5, "third": 0.4})
+    same = replace(window(12), asked={"small": 0.1, "large": 0.9, "third": 0.0})
+
+    assert not assess(DESIGN, advance(DESIGN, proven, less)).proven_safe
+    assert assess(DESIGN, advance(DESIGN, proven, same)).proven_safe
+
+
 def test_a_gate_without_a_change_of_the_split_starts_afresh_and_harm_goes_on() -> None:
     design = Design((replace(ERRORS, limit=0.5),), DESIGN.comparisons)
     proven = after(*(window(k) for k in range(1, 12)), design=design)
@@ -217,6 +227,15 @@ def test_requests_lacking_are_what_lacks_by_what_the_best_alternative_gains(
     assert found.log_safe is not None
     lacks = -mp.log(mp.mpf(0.05)) - found.log_safe
     assert found.requests_lacking == pytest.approx(float(lacks / (min(gains) / overdispersion)), rel=1e-9)
+
+
+def test_where_nothing_is_to_be_proven_no_requests_are_lacking_for_it() -> None:
+    pause = Design((replace(ERRORS, action=Action.PAUSE),), DESIGN.comparisons)
+    (found,) = known(window(1), design=pause).findings
+
+    assert found.log_safe is None
+    assert found.requests_lacking is None
+    assert not found.proven_safe
 
 
 def test_requests_lacking_are_unknown_before_both_arms_were_counted() -> None:

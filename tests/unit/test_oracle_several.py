@@ -10,7 +10,7 @@ import pytest
 from tests.oracle.whole import Known, Sum, attempt, split
 
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
-from modelroute.analysis.engine import Assessment, Finding, advance, assess, start
+from modelroute.analysis.engine import Assessment, Finding, Knowledge, advance, assess, start
 
 ALPHA = BETA = 0.05
 STEP = 2
@@ -86,6 +86,8 @@ def test_three_objectives_and_the_split_share_alpha_as_the_oracle_adds_them_up()
         assert close(finding(found, name).log_e, float(known.log_e)), name
         assert known.log_safe is not None
         assert close(finding(found, name).log_safe or math.nan, float(known.log_safe)), name
+        harmful = float(known.log_e) - math.log(4) >= -math.log(ALPHA)
+        assert (finding(found, name).knowledge is Knowledge.HARMFUL) == harmful, name
     assert close(found.rollback_log_evidence, float(whole))
     assert found.log_limit == pytest.approx(float(-mp.log(ALPHA)))
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import Phase, settings
 
 from mutating.changes import mutants
-from mutating.choosing import OPTIONS, Choice, Recorder
+from mutating.choosing import OPTIONS, Choice, Recorder, digest
 from mutating.killing import in_child, run_items, survives
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +61,10 @@ class Trying:
         """Which test runs what; measured now of the tests that the file where it is kept does not know."""
         file: Path = self.options.choice or self.root / "choice.json"
         known = Choice.read(file) if file.exists() else Choice({}, {}, {})
+        now = {each.stem: digest(each.read_text("utf-8")) for each in (self.root / FOLDER).glob("*.py")}
+        if known.sources != now:
+            # Lines have moved: what ran them says nothing any more.
+            known = Choice({}, {}, now)
         new = [item.nodeid for item in session.items if item.nodeid not in known.seconds]
 
         def work() -> int:
@@ -89,7 +93,7 @@ class Trying:
             if self.options.inside and not mutant.lines:
                 continue
             tried += 1
-            tests = choice.tests(name, source, mutant.lines, self.options.seconds)
+            tests = choice.tests(name, mutant.lines, self.options.seconds)
             inside = bool(mutant.lines)
             if not tests or survives(session, file, mutant.source, inside=inside, tests=tests, choice=choice):
                 left += 1

@@ -23,20 +23,20 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`seconds` by test; `lines`: by module and line the tests that run it; `sources`: what the modules were then."""
+    """`seconds` by test; `lines`: by module and line the tests that run it; `sources`: digests of
+    the modules as they were then.
+    """
 
     seconds: dict[str, float]
     lines: dict[str, dict[int, list[str]]]
     sources: dict[str, str]
 
-    def tests(self, module: str, source: str, lines: range, budget_s: float) -> list[str]:
+    def tests(self, module: str, lines: range, budget_s: float) -> list[str]:
         """Those that run one of `lines`, quickest first, as many as fit in `budget_s`.
 
-        Where there are no lines, or they were others then, those that run any of the module, and after them the rest.
+        Where there are no lines, those that run any of the module, and after them the others.
         """
         known = self.lines.get(module, {})
-        if self.sources.get(module) != digest(source):
-            lines = range(0)
         found = {test for line in lines or known for test in known.get(line, ())}
         chosen = sorted(found, key=self._cost)
         if not lines:
@@ -55,8 +55,7 @@ class Choice:
         for module, known in other.lines.items():
             for line, tests in known.items():
                 lines.setdefault(module, {})[line] = [*lines.get(module, {}).get(line, []), *tests]
-        # What was known before of a module that has changed since stays stale.
-        return Choice(self.seconds | other.seconds, lines, other.sources | self.sources)
+        return Choice(self.seconds | other.seconds, lines, self.sources)
 
     def only(self, tests: Collection[str]) -> Choice:
         """Of `tests` alone: the others are not there any more."""
@@ -115,5 +114,4 @@ class Recorder:
         for name in data.measured_files():
             known = {line: sorted(filter(None, tests)) for line, tests in data.contexts_by_lineno(name).items()}
             lines[Path(name).stem] = known
-        sources = {Path(name).stem: digest(Path(name).read_text("utf-8")) for name in data.measured_files()}
-        return Choice(self.seconds, lines, sources)
+        return Choice(self.seconds, lines, {})

@@ -103,17 +103,32 @@ def test_two_candidates_are_summed_like_two_objectives() -> None:
 
 
 def test_what_pauses_has_a_sum_of_its_own_and_what_reports_is_in_none() -> None:
+    """Nor does the split, which rolls back, take from what pauses."""
     objectives = (
         ROLL_BACK[0],
         Objective("slow", Action.PAUSE, ratio=1.2, boundaries=3),
-        Objective("unsafe", Action.REPORT, limit=0.01),
+        Objective("unsafe", Action.PAUSE, limit=0.01),
+        Objective("dear", Action.REPORT, limit=0.01),
     )
-    found = told(Design(objectives, (Comparison("new", "old"),), ALPHA, BETA), TABLES)
+    design = Design(objectives, (Comparison("new", "old"),), ALPHA, BETA, checks_split=True)
+    found = told(design, TABLES | {"dear": [ERRORS]})
 
-    harm = played(objectives[0], [ERRORS], Sum(1, 3)).log_e
-    pause = played(objectives[1], SLOW, Sum(1, 4)).log_e
-    assert close(found.rollback_log_evidence, float(harm))
-    assert close(found.pause_log_evidence, float(pause))
+    harm = played(objectives[0], [ERRORS], Sum(mp.mpf(1) / 2, 3 + 1)).log_e
+    _, few = split(COMPLETIONS, ASKED, alpha=ALPHA, overdispersion=1, shared=Sum(mp.mpf(1) / 2, 3 + 1))
+    pauses = [played(each, TABLES[each.name], Sum(mp.mpf(1) / 2, 4 + 2)).log_e for each in objectives[1:3]]
+    assert close(found.rollback_log_evidence, float(mp.log((mp.exp(harm) + mp.exp(few)) / 2)))
+    assert close(found.pause_log_evidence, float(mp.log(mp.fsum(map(mp.exp, pauses)) / 2)))
+
+
+def test_where_only_the_split_can_roll_back_it_has_all_of_alpha() -> None:
+    objective = Objective("errors", Action.PAUSE, margin=0.005)
+    found = told(
+        Design((objective,), (Comparison("new", "old"),), ALPHA, BETA, checks_split=True), {"errors": [ERRORS]}
+    )
+
+    _, few = split(COMPLETIONS, ASKED, alpha=ALPHA, overdispersion=1, shared=Sum(1, 1))
+    assert close(found.rollback_log_evidence, float(few))
+    assert found.answering[0].silent == (few >= -mp.log(ALPHA)) == found.rollback_breached
 
 
 def test_without_a_reference_what_is_broken_stands_alone() -> None:
@@ -124,6 +139,24 @@ def test_without_a_reference_what_is_broken_stands_alone() -> None:
     assert close(found.rollback_log_evidence, float(expected.log_e))
     assert expected.log_safe is not None
     assert close(found.findings[0].log_safe or math.nan, float(expected.log_safe))
+
+
+def test_a_proof_of_safety_that_has_bad_windows_to_make_up_for_may_take_a_third_of_what_lacks() -> None:
+    """The candidate gets better: what one window may bring is then more than half of ln(1/β)."""
+    table: Table = [(300, 9, 2700, 27), (300, 24, 2700, 30), (4_000, 20, 9_000, 90), (4_000, 22, 9_000, 95)]
+    objective = Objective("errors", margin=0.02)
+    design = Design((objective,), (Comparison("new", "old"),), ALPHA, BETA)
+    state = start(design)
+    for k, (n_c, x_c, n_b, x_b) in enumerate(table):
+        outcomes = {("errors", "new"): Outcomes(n_c, (x_c,), x_c), ("errors", "old"): Outcomes(n_b, (x_b,), x_b)}
+        state = advance(design, state, Window(15.0 * k, 15.0 * k + 15, outcomes, {"new": 0.1, "old": 0.9}, True))
+    (found,) = assess(design, state).findings
+
+    exact = attempt(
+        table, [], ratio=None, margin=0.02, limit=None, alpha=ALPHA, beta=BETA, overdispersion=1, shared=Sum(1, 2)
+    ).log_safe
+    assert exact is not None
+    assert close(found.log_safe or math.nan, float(exact))
 
 
 def test_a_bound_that_the_reference_breaks_too_counts_as_the_lesser_of_both() -> None:

@@ -54,7 +54,7 @@ def test_tokens_and_times_to_the_first_token_are_of_answers() -> None:
     assert [large.estimate(Measure(kind)).value for kind in (Kind.FIRST_TOKEN_P50, Kind.FIRST_TOKEN_P99)] == [1.0, 2.0]
     assert [large.estimate(Measure(kind)).value for kind in (Kind.INPUT_TOKENS, Kind.OUTPUT_TOKENS)] == [1200, 30]
     assert (small.estimate(Measure(Kind.OUTPUT_TOKENS)).value, small.estimate(Measure(Kind.OUTPUT_TOKENS)).n) == (7, 5)
-    assert [format_amount(value, Unit.TOKENS) for value in (1200.0, 30.25, 7.0)] == ["1,200", "30.2", "7"]
+    assert [format_amount(value, Unit.TOKENS) for value in (1200.0, 30.25, 7.0)] == ["1,200", "30.2", "7.0"]
 
 
 def test_answers_that_nobody_judged_are_unknown_and_not_safe() -> None:

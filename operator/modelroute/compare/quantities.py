@@ -84,7 +84,7 @@ def format_amount(value: float, unit: Unit, *, currency: str = "") -> str:
         case Unit.MONEY:
             return format_money(value, currency)
         case Unit.TOKENS:
-            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
         case _:
             assert_never(unit)
 

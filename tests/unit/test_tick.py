@@ -507,3 +507,19 @@ async def test_each_gate_that_waits_for_a_person_is_told_however_soon_it_comes()
         await run_until(world, ticker, lambda status: status["phase"] != "AwaitingApproval")
 
     assert len(world.said(Reason.AWAITING_APPROVAL)) == 3
+
+
+@pytest.mark.parametrize("weights", [(7_000, 9_000), (20_000, -10_000), (0, 0), (10_000, 0)])
+async def test_a_stable_split_in_a_status_that_is_none_is_not_believed(weights: tuple[int, int]) -> None:
+    """Somebody writes it, and deletes the route with the note on it: the traffic starts as for a new one."""
+    world, _ = await stable()
+    body = world.get("modelroutes")
+    shares = [
+        {"model": name, "backendRef": {"name": f"{name}-v1", "port": 8000}, "weight": weight}
+        for name, weight in zip(("large", "small"), weights, strict=True)
+    ]
+    world.store("modelroutes", {**body, "status": {**body["status"], "stable": shares}})
+    world.objects.pop(("httproutes", NAMESPACE, NAME))
+    await world.ticker().tick(NAMESPACE, NAME)
+
+    assert world.weights() == BACK

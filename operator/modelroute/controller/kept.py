@@ -17,7 +17,7 @@ from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import Refusal
-from modelroute.rollout.split import Share, Split
+from modelroute.rollout.split import TOTAL, Share, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ def kept_of(route: ModelRoute, listed: Sequence[Json]) -> Kept:
 
 
 def noted_split(route: ModelRoute) -> Split | None:
-    """The stable split as the status notes it."""
-    namespace = route.metadata.namespace
-    if not route.status.stable:
+    """The stable split as the status notes it; None where that is none: who may write a status may write anything."""
+    noted = route.status.stable or []
+    whole = sum(share.weight for share in noted) == TOTAL and all(share.weight > 0 for share in noted)
+    if not whole:
         return None
-    return tuple(
-        Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in route.status.stable
-    )
+    namespace = route.metadata.namespace
+    return tuple(Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in noted)
 
 
 def noted_refusal(route: ModelRoute) -> Refusal | None:

@@ -747,3 +747,19 @@ def test_a_rollback_before_the_split_has_settled_tells_what_was_counted_meanwhil
     assert "60 of 60 bad against 0 of 540 by large, while the split settled" in verdict.message
     assert verdict.message in decision.message
     assert "0 of 0" not in verdict.message
+
+
+def test_more_tests_than_a_record_can_keep_are_refused_before_any_weight_rises() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    before = world.live()
+    many = tuple(Objective(f"slow-{place}", margin=0.01, limit=0.05, boundaries=20) for place in range(16))
+    models = tuple(Backend("chat", f"llama-{place}", 8000) for place in range(7))
+    split = (Share("large", LARGE, 3_000), *(Share(each.name, each, 1_000) for each in models))
+    world.plan = plan(split=split, objectives=many, revision="of many")
+
+    refused = world.run_until(Phase.HOLDING)
+
+    assert refused.reason is Reason.INVALID_SPEC
+    assert "16 of them for 7 candidates at once" in refused.message
+    assert (refused.stalled, world.live()) == (True, before)

@@ -20,6 +20,7 @@ class Capital:
     held: list[Real] = field(default_factory=lambda: [mp.mpf(0)] * 16)
     left: Real = field(default_factory=lambda: mp.mpf(1))
     windows: int = 0
+    hits: list[int] = field(default_factory=lambda: [0] * 16)
 
     def spend(self, *, step_begins: bool) -> None:
         keep = unspent(self.windows + 1) / unspent(self.windows)
@@ -33,7 +34,11 @@ class Capital:
 
     def bet(self, logs: Sequence[Real], *, step_begins: bool) -> None:
         self.spend(step_begins=step_begins)
-        self.held = [self.grown(before, log) for before, log in zip(self.held, logs, strict=True)]
+        for j, log in enumerate(logs):
+            before, lacking = self.held[j], self.goal - mp.log(self.held[j])
+            most = mp.inf if self.cap is None else max(self.cap, lacking / (3 if self.at_once else 3 - self.hits[j]))
+            self.held[j] = before * mp.exp(min(log, most))
+            self.hits[j] = min(self.hits[j] + 1, 2) if log >= most else 0
 
     def grown(self, before: Real, log: Real) -> Real:
         return before * mp.exp(log if self.cap is None else _most(log, self.cap, self.goal - mp.log(before)))

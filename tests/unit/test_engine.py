@@ -337,6 +337,22 @@ def test_harm_that_starts_after_hours_of_health_need_not_pay_those_hours_back() 
     assert known(*healthy, *harmed).rollback_breached
 
 
+@pytest.mark.parametrize(
+    ("bad", "back"),
+    [((1, 1, 1), True), ((1, 1), False), ((1, 0, 1, 0, 1, 0, 1), False), ((1, 1, 0, 1, 1), False)],
+    ids=["three on end", "two", "four apart", "two and two"],
+)
+def test_late_in_an_attempt_three_bad_windows_on_end_decide_and_no_fewer(bad: tuple[int, ...], back: bool) -> None:
+    """A sixth of the candidate's requests fail in a bad window: not enough for the fast path, plenty for the cap."""
+    design = Design((ERRORS,), DESIGN.comparisons)
+    healthy = [window(5.0 * k, small=(5, 600), large=(20, 2_400)) for k in range(1, 300)]
+    late = [
+        window(5.0 * (300 + k), small=(100, 600) if each else (5, 600), large=(20, 2_400)) for k, each in enumerate(bad)
+    ]
+
+    assert known(*healthy, *late, design=design).rollback_breached is back
+
+
 def test_objectives_that_only_report_or_pause_take_nothing_from_those_that_roll_back() -> None:
     report = replace(ERRORS, name="report", action=Action.REPORT)
     pause = replace(ERRORS, name="pause", action=Action.PAUSE)

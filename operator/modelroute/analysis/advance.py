@@ -134,6 +134,7 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
         log_goal=log_goal,
         at_once=np.concatenate([layout.at_once for layout in layouts]),
         spends=blocks.begin(len(table)),
+        thirds=np.concatenate([layout.thirds for layout in layouts]),
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
     bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])

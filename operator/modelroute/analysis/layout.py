@@ -99,6 +99,7 @@ class Layout:
     log_goal: Floats
     cap: Floats
     at_once: Flags
+    thirds: Flags
     places: Mapping[tuple[Kind, int], tuple[int, ...]]
 
     def of(self, kind: Kind, owner: int) -> tuple[int, ...]:
@@ -166,6 +167,8 @@ def layout_of(design: Design) -> Layout:
         log_goal=np.asarray([-math.log(row.level * row.weight) for row in rows], dtype=np.float64),
         cap=np.asarray([row.cap for row in rows], dtype=np.float64),
         at_once=np.asarray([row.kind is Kind.SAFE for row in rows], dtype=np.bool_),
+        # Three bad windows of the reference are no proof, and what a block began with is found from its third.
+        thirds=np.asarray([row.kind in {Kind.SAFE, Kind.BOTH} for row in rows], dtype=np.bool_),
         places={
             key: tuple(i for i, row in enumerate(rows) if (row.kind, row.owner) == key)
             for key in {(row.kind, row.owner) for row in rows}

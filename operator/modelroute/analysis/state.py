@@ -13,7 +13,7 @@ from modelroute.analysis.blocks import Block
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import MARGINS, Limited, State, Tally
 from modelroute.analysis.layout import layout_of
-from modelroute.analysis.mixture import POINTS
+from modelroute.analysis.mixture import POINTS, Floats
 from modelroute.analysis.state_v1 import from_version_1
 from modelroute.analysis.state_v2 import from_version_2
 
@@ -25,8 +25,8 @@ def encode(state: State) -> str:
     bank = state.bank
     columns = (bank.log_unspent, bank.windows, bank.bad, bank.total, bank.due)
     rows = [
-        [_list(capital), *_list(values)]
-        for capital, values in zip(bank.log_capital, np.stack(columns, axis=1), strict=True)
+        [_list(capital), *_list(values), _digits(hits)]
+        for capital, values, hits in zip(bank.log_capital, np.stack(columns, axis=1), bank.hits, strict=True)
     ]
     content = {
         "v": ENGINE_VERSION,
@@ -57,7 +57,7 @@ def decode(design: Design, text: str) -> State:
         if version == "1":
             return from_version_1(design, content)
         return _state(design, from_version_2(design, content) if version == "2" else content)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"the engine's state cannot be read: {error}") from error
 
 
@@ -75,7 +75,8 @@ def _state(design: Design, content: dict[str, Any]) -> State:
     layout = layout_of(design)
     rows = content["rows"]
     capital = np.asarray([[_number(value) for value in row[0]] for row in rows], dtype=np.float64)
-    values = np.asarray([[_number(value) for value in row[1:]] for row in rows], dtype=np.float64).reshape(-1, 5)
+    values = np.asarray([[_number(value) for value in row[1:6]] for row in rows], dtype=np.float64).reshape(-1, 5)
+    hits = [[float(digit) for digit in row[6] or "0" * POINTS] for row in rows]
     state = State(
         until=_number(content["until"]),
         asked=tuple((_number(mine), _number(reference)) for mine, reference in content["asked"]),
@@ -86,6 +87,7 @@ def _state(design: Design, content: dict[str, Any]) -> State:
             values[:, 2].copy(),
             values[:, 3].copy(),
             values[:, 4] != 0,
+            np.asarray(hits, dtype=np.float64).reshape(-1, POINTS),
         ),
         tallies=tuple(map(_tally_from, content["tallies"])),
         limited=tuple(Limited(*map(_number, row)) for row in content["limited"]),
@@ -124,6 +126,11 @@ def _tally(tally: Tally) -> tuple[float, ...]:
 def _tally_from(values: list[Any]) -> Tally:
     a, b, c, d, windows, skipped = map(_number, values)
     return Tally(a, b, c, d, int(windows), int(skipped))
+
+
+def _digits(hits: Floats) -> str:
+    """One digit for each alternative; "" where all are 0, as they nearly always are."""
+    return "".join(str(int(each)) for each in hits) if hits.any() else ""
 
 
 def _block(block: Block) -> tuple[float, ...]:

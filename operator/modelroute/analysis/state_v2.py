@@ -25,6 +25,7 @@ def from_version_2(design: Design, content: dict[str, Any]) -> dict[str, Any]:
     for index, row in enumerate(layout.rows):
         if row.kind is Kind.BOTH and index < len(rows):
             rows[index] = [[None] * POINTS, *rows[index][1:]]
+    rows = [[*row, ""] for row in rows]
     limited = [[*each[:_ALONE], *each[_ALONE + 1 :]] for each in content["limited"]]
     blocks = [None] * int(layout.both.sum())
     return {**content, "rows": rows, "limited": limited, "recent": [[]] * len(layout.checked), "blocks": blocks}

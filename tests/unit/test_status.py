@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from tests.fakes import NAME, NAMESPACE, T0, World, in_phase, manifest, run_until
 
+from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
-from modelroute.controller.announce import announce, status_of
+from modelroute.controller.announce import announce, status_of, tell
 from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
 from modelroute.controller.routed import Routed
@@ -192,6 +194,20 @@ def test_the_live_split_is_in_words_and_in_numbers() -> None:
 
 
 # Events.
+
+
+async def test_events_of_one_tick_keep_their_order_whatever_the_moment() -> None:
+    """They are sorted by a time that is written in microseconds: two that were told one after the other stay so."""
+    said = [Announcement(reason, "m") for reason in (Reason.HARM_DETECTED, Reason.ROLLING_BACK, Reason.ROLLED_BACK)]
+    chance = random.Random(11)
+    for _ in range(500):
+        world = World()
+        world.apply()
+        await tell(world.ticker().ports, seen(), said, T0 + chance.random() * 1e8)
+
+        written = [format_instant(at) for at in world.told_at]
+        assert written == sorted(set(written))
+        assert len(written) == len(said)
 
 
 async def events_of(before: Mapping[str, object], decided: Decision) -> list[Announcement]:

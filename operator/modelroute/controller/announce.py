@@ -27,6 +27,8 @@ from modelroute.rollout.split import Split, in_words
 
 log = logging.getLogger(__name__)
 
+APART_S = 1e-5
+
 
 async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> None:
     """Write the ModelRoute's status where it changed, then the events; an event that fails is only logged."""
@@ -56,8 +58,9 @@ async def tell(
         log.info("%s: %s: %s", seen.key, said.reason, said.message)
         ports.messenger.offer(seen, said, stalled=stalled and place == len(announcements) - 1, now=now)
         try:
-            # A microsecond apart, so that whoever sorts them by time keeps their order.
-            await ports.events.announce(seen.raw, said, now=now + place * 1e-6)
+            # Apart, so that whoever sorts them by time keeps their order; by more than one of the microseconds that are
+            # written, for a float of today's seconds is too coarse to tell two neighbours apart.
+            await ports.events.announce(seen.raw, said, now=now + place * APART_S)
         except ModelRouteError as error:
             log.warning("%s: the event %s could not be written: %s", seen.key, said.reason, error)
 

@@ -1,5 +1,6 @@
 """From comparison.yaml to a results folder, through lm-evaluation-harness and over real HTTP on loopback."""
 
+import io
 import json
 import os
 import re
@@ -26,17 +27,25 @@ from devstack.model_faults import Faults
 from devstack.model_server import ModelSettings, serving
 from devstack.standins import StandIn, read_stand_ins, standing_in
 from modelroute.cli.evaluate import evaluate as command
+from modelroute.cli.evaluate_progress import summary
 from modelroute.compare import extras
 from modelroute.compare.constraints import Outcome as Verdict
 from modelroute.compare.decide import decide
 from modelroute.compare.extras import MissingExtra, need
-from modelroute.compare.results import prompt_hash, read_manifest, read_results, read_samples
+from modelroute.compare.results import Sample, SampleWriter, prompt_hash, read_manifest, read_results, read_samples
 from modelroute.compare.spec import read_comparison
 from modelroute.errors import Invalid
 
 ROOT = Path(__file__).parents[2]
 FAST = Speed(speed_up=2000)
 needs_harness = pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs lm-eval, of modelroute[eval]")
+
+
+class Terminal(io.StringIO):
+    """A screen to write to."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Silent:
@@ -359,6 +368,31 @@ def test_piped_it_writes_plain_lines_and_a_table(tmp_path):
     assert "good · negation: 10 of 20\n" in result.stderr
     assert "\x1b" not in result.output
     assert "accuracy 1.000" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (80, "good · negation: answers 1; errors 0; refusals 0; violations -; scores accuracy 1.000; p50 0.50 s; "
+             "p95 0.50 s; tokens in, out 4, 2; cost (USD) 0.0100"),
+        (150, "good negation 1 0 0 - accuracy 1.000 0.50 s 0.50 s 4, 2 0.0100"),
+    ],
+)  # fmt: skip
+def test_what_was_answered_is_a_table_where_there_is_room_for_it_and_else_sentences(
+    tmp_path, monkeypatch, columns, said
+):
+    path = written(tmp_path, {"good": "http://h/v1", "other": "http://h/v1"})
+    scores = {"accuracy": 1.0}
+    with SampleWriter(tmp_path / "out", "good", "negation") as write:
+        asked = ("a", prompt_hash("?"), "?", "yes")
+        write(Sample(*asked, "yes", scores, None, 0.5, 0.1, 4, 2, Decimal("0.01"), None, False))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = Terminal()
+
+    summary(read_comparison(path), tmp_path / "out", out)
+
+    plain = " ".join(re.sub(r"\x1b\[[0-9;]*m|[│┃]", "", out.getvalue()).split())
+    assert said in plain
 
 
 @needs_harness

@@ -21,6 +21,12 @@ LINES_PER_SUITE: Final = 4
 """Plain lines while one model answers one suite: at a quarter, a half, three quarters, and the end."""
 
 
+COLUMNS: Final = ("answers", "errors", "refusals", "violations", "scores", "p50", "p95", "tokens in, out")
+WIDE: Final = 160
+WIDE_ENOUGH: Final = 130
+"""Characters: on a narrower terminal the table would cut every word, and sentences are told."""
+
+
 class Progress:
     """A Watcher for a person who looks at `out`."""
 
@@ -92,25 +98,28 @@ class Progress:
 
 def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
     """What was measured, a line a model and suite. `modelroute compare` has the intervals, and decides."""
-    table = Table(title=f"{comparison.name}: what was answered", title_justify="left")
+    title = f"{comparison.name}: what was answered"
+    headings = (*COLUMNS, f"cost ({comparison.currency})")
+    rows = [
+        (model.name, suite.name, _cells(read_samples(folder, model.name, suite.name)))
+        for model in comparison.models
+        for suite in comparison.suites
+    ]
+    console = Console(file=out, highlight=False, width=None if out.isatty() else WIDE)
+    if console.width < WIDE_ENOUGH:
+        console.print(title, markup=False, style="bold")
+        for model, suite, cells in rows:
+            told = (f"{name} {', '.join(cell.splitlines())}" for name, cell in zip(headings, cells, strict=True))
+            console.print(f"{model} · {suite}: {'; '.join(told)}", markup=False)
+        return
+    table = Table(title=title, title_justify="left")
     for name in ("model", "suite"):
         table.add_column(name)
-    for name in (
-        "answers",
-        "errors",
-        "refusals",
-        "violations",
-        "scores",
-        "p50",
-        "p95",
-        "tokens in, out",
-        f"cost ({comparison.currency})",
-    ):
+    for name in headings:
         table.add_column(name, justify="right")
-    for model in comparison.models:
-        for suite in comparison.suites:
-            table.add_row(model.name, suite.name, *_cells(read_samples(folder, model.name, suite.name)))
-    Console(file=out, highlight=False, width=None if out.isatty() else 140).print(table)
+    for model, suite, cells in rows:
+        table.add_row(model, suite, *cells)
+    console.print(table)
 
 
 def checked_table(comparison: Comparison, found: Mapping[str, Checked], out: TextIO) -> None:

@@ -25,6 +25,7 @@ from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
+from modelroute.metrics.traefik import Traefik
 from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
@@ -207,6 +208,31 @@ async def test_the_windows_add_up_to_what_the_client_saw(site: Site, sampler: Sa
         arms=tuple(replace(arm, index=place) for place, arm in enumerate(query.arms)),
     )
     assert (await windows_until_now(sampler, exact))[: len(windows)] == windows
+
+
+async def test_a_scrape_that_does_not_honour_labels_is_read_under_the_name_that_it_gives_them(
+    stack: Stack, site: Site
+) -> None:
+    """As a ServiceMonitor without honorLabels: the target has a `service` of its own, Traefik's is renamed."""
+    address = f"127.0.0.1:{stack.traefik.metrics_port}"
+    stack.add_scrape_target(address, namespace="traefik", service="traefik-metrics")
+    server = PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0)
+    here = (("job", "models"),)
+    try:
+        with ThreadPoolExecutor(2) as executor:
+            told = Sampler(server, executor, preset=Traefik(service_label="exported_service", targets=here))
+            query = await from_now(told, replace(site.query, objectives=site.query.objectives[:1]))
+            seen = await asyncio.to_thread(site.send, ["/200"] * 10 + ["/503"] * 4)
+            found = await windows_until_now(told, query)
+            blind = await Sampler(server, executor, preset=Traefik(targets=here)).read(
+                replace(query, until=found[-1].end)
+            )
+    finally:
+        stack.remove_scrape_target(address)
+    for arm in ("large", "small"):
+        total = sum(n for (who, _), n in seen.items() if who == arm)
+        assert totals(found, "errors", arm) == (total, seen[arm, "/503"], seen[arm, "/503"])
+        assert totals(blind, "errors", arm) == (0, 0, 0), "it reads like no traffic, so a rollout must not start on it"
 
 
 async def test_no_request_is_lost_or_counted_twice_when_the_gateway_restarts(

@@ -20,6 +20,7 @@ from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import LABEL_ROUTE, Template
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
+from modelroute.metrics.sampler import most_windows
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
@@ -233,7 +234,8 @@ def _query(
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
-        since = until - terms.window_s
+        # Where traffic is about to move, the stable arms must be seen to have some, in more than one window.
+        since = until - terms.window_s * (most_windows(terms.window_s) if _is_to_move(plan, gateway) else 1)
         if record is not None and record.progress.stage is Stage.PROMOTED:
             if is_held_by_attempt(plan, record):
                 promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
@@ -254,6 +256,11 @@ def _query(
             (str(ref.get("namespace") or template.namespace), str(ref["name"])) for ref in template.parent_refs
         ),
     )
+
+
+def _is_to_move(plan: Plan | None, gateway: Gateway) -> bool:
+    live = {backend: weight for backend, weight in gateway.weights.items() if weight}
+    return plan is not None and live != {share.backend: share.weight for share in plan.split if share.weight}
 
 
 def _arm_query(arm: str, model: str, backend: Backend, gateway: Gateway) -> ArmQuery:

@@ -41,8 +41,10 @@ from modelroute.controller.telemetry import Telemetry
 from modelroute.controller.tick import Ticker
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
+from modelroute.metrics.judge import Judge
 from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.traefik import Traefik
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +141,13 @@ def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor, te
         for name, server in settings.prometheus.items()
     }
     readers = {
-        name: Sampler(server, queries, store=CountedSamples(Prometheus(server), name, telemetry))
+        name: Sampler(
+            server,
+            queries,
+            store=CountedSamples(Prometheus(server), name, telemetry),
+            preset=Traefik(service_label=settings.prometheus[name].service_label),
+            judge=Judge(**settings.prometheus[name].judge.model_dump()),
+        )
         for name, server in servers.items()
     }
     return Ports(

@@ -31,7 +31,7 @@ from modelroute.metrics.traefik import Traefik
 from modelroute.metrics.windows import Reader, unknown_window
 from modelroute.rollout.reasons import Reason
 
-__all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "window_end_for"]
+__all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "most_windows", "window_end_for"]
 
 MAX_WINDOWS = 20
 MAX_SPAN_S = 600.0
@@ -39,6 +39,11 @@ MAX_SPAN_S = 600.0
 
 IDENTITY_KEPT_S = 3600.0
 """How long a route is remembered after its last read, in case another one has the same name in the metrics."""
+
+
+def most_windows(window_s: float) -> int:
+    """How many windows one read brings at most."""
+    return max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / window_s)))
 
 
 class Sampler:
@@ -93,9 +98,8 @@ class Sampler:
 
     def _windows_now(self, query: RouteQuery) -> int:
         until = min(query.until, window_end_for(self._clock(), query.window_s, self._scrape_interval_s))
-        most = max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / query.window_s)))
         # A hair above a whole number of windows is that number; a window short of its end is none.
-        return math.floor(min((until - query.since) / query.window_s + 1e-6, most))
+        return math.floor(min((until - query.since) / query.window_s + 1e-6, most_windows(query.window_s)))
 
     def _remember(self, query: RouteQuery) -> None:
         now = self._clock()

@@ -86,6 +86,9 @@ def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *,
     if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
         state = start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
+        if reading.start < (progress.finished_at or 0.0):
+            # Read to see whether there is traffic; the split was another one.
+            continue
         counts = {key: (outcome.absolute, outcome.total) for key, outcome in reading.outcomes.items()}
         state = advance_guard(guard, state, end=reading.end, counts=counts)
     return replace(progress, guard=state, guarded=revision)

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 from tests.fake_prometheus import FakePrometheus, FakeTraefik, traefik_service
-from tests.fakes import NAME, NAMESPACE, T0, World, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, STEP, T0, Prometheus, World, in_phase, run_until
 
+from modelroute.analysis.design import Outcomes
 from modelroute.controller.tick import Ticker
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
+from modelroute.metrics.reading import RouteQuery
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.traefik import Traefik
+from modelroute.rollout.evidence import Unknown, WindowReading
+from modelroute.rollout.reasons import Reason
 
 SERVER = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=1.0)
 TIMES = [T0 - 200.5 + second for second in range(1200)]
@@ -117,3 +121,134 @@ async def test_a_route_at_rest_is_stable_without_traffic_and_nothing_is_wrong_wi
     await run_until(world, world.ticker(), in_phase("Stable"))
 
     assert condition(world, "MetricsAvailable")["status"] == "True"
+
+
+class Bucketed(Prometheus):
+    """Counts with a histogram: `boundaries` are the gateway's, and `slow` of an arm's answers are above all of them."""
+
+    boundaries: tuple[float, ...] = (2.0, 5.0)
+    slow: dict[str, float] = {}  # noqa: RUF012  # set anew in each test
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        return tuple(self._with_histogram(each) for each in await super().read(query))
+
+    def _with_histogram(self, reading: WindowReading) -> WindowReading:
+        outcomes = {}
+        for key, each in reading.outcomes.items():
+            bad = round(each.total * self.slow.get(key[1], 0.01))
+            outcomes[key] = Outcomes(each.total, (float(bad),) * len(self.boundaries), float(bad))
+        return replace(reading, outcomes=outcomes, boundaries={"slow": self.boundaries})
+
+
+async def under_way_with_latency() -> tuple[World, Ticker, Bucketed]:
+    """In the second of five steps, on a latency objective."""
+    world = World()
+    bucketed = Bucketed(world)
+    bucketed.slow = {}
+    ticker = world.ticker()
+    ticker = Ticker(replace(ticker.ports, readers={"default": bucketed}), ticker.clock)
+    spec: dict[str, Any] = {
+        "objectives": [{"name": "slow", "metric": "LatencyAbove", "threshold": "2s", "maxIncrease": "1pp"}],
+        "rollout": {"steps": [{**STEP, "progress": progress} for progress in (10, 25, 50, 75, 100)]},
+    }
+    world.apply(large=100, small=0, **spec)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=10, small=90, **spec)
+    await run_until(world, ticker, lambda status: status.get("step") == "2/5")
+    return world, ticker, bucketed
+
+
+async def test_buckets_that_go_mid_rollout_make_latency_unknown_and_nothing_is_promoted() -> None:
+    world, ticker, bucketed = await under_way_with_latency()
+    bucketed.boundaries, bucketed.slow = (2.5, 5.0), {"small": 0.9}
+    await run(world, ticker, 600)
+
+    assert world.status["step"] == "2/5"
+    assert world.status["phase"] == "Holding"
+    available = condition(world, "MetricsAvailable")
+    assert (available["status"], available["reason"]) == ("False", "HistogramChanged")
+    assert "has 2.5, 5 s now, and this rollout was started with 2, 5 s" in world.status["message"]
+
+
+@pytest.mark.parametrize("more", [(2.0, 3.0, 5.0), (1.0, 2.0, 5.0, 10.0)])
+async def test_buckets_that_come_mid_rollout_hide_no_harm_at_those_that_were_there(more: tuple[float, ...]) -> None:
+    world, ticker, bucketed = await under_way_with_latency()
+    bucketed.boundaries, bucketed.slow = more, {"small": 0.9}
+
+    await run_until(world, ticker, in_phase("RolledBack"), within_s=120)
+    assert world.weights()["large-v1"] == 10_000
+
+
+class SilentMostly(Prometheus):
+    """Its judge speaks in one window of `every` of them."""
+
+    every = 1
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        return tuple(self._heard(each) for each in await super().read(query))
+
+    def _heard(self, reading: WindowReading) -> WindowReading:
+        if round(reading.end / 5) % self.every == 0:
+            return reading
+        outcomes = {key: each for key, each in reading.outcomes.items() if key != ("safety", "small")}
+        return replace(reading, outcomes=outcomes, unknown=(Unknown(Reason.JUDGE_SILENT, "silent", "safety", "small"),))
+
+
+async def test_a_step_is_not_left_on_the_one_window_in_which_a_judge_spoke() -> None:
+    world = World(requests=400)
+    silent = SilentMostly(world)
+    ticker = world.ticker()
+    ticker = Ticker(replace(ticker.ports, readers={"default": silent}), ticker.clock)
+    step = {"minDuration": "1m", "minRequests": 100}
+    spec: dict[str, Any] = {
+        "objectives": [
+            {"name": "errors", "metric": "ErrorRate", "maxIncrease": "1pp"},
+            {"name": "safety", "metric": "SafetyViolationRate", "max": "2%"},
+        ],
+        "rollout": {"steps": [{**step, "progress": 50}, {**step, "progress": 100}]},
+    }
+    world.apply(large=100, small=0, **spec)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=0, small=100, **spec)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    silent.every = 24
+    await run(world, ticker, 300)
+
+    assert world.status["step"] == "1/2", "24 windows are 120 s: two or three of 60 windows were known"
+    assert "safety was not known for" in " ".join(world.status["lacking"])
+
+    silent.every = 1
+    await run_until(world, world_again(world, silent), in_phase("Stable"), within_s=300)
+
+
+def world_again(world: World, reader: Prometheus) -> Ticker:
+    """A restarted operator: what was known of the step has to stand in the ModelRollout."""
+    ticker = world.ticker()
+    return Ticker(replace(ticker.ports, readers={"default": reader}), ticker.clock)
+
+
+async def test_min_requests_are_those_that_every_objective_knows() -> None:
+    world = World(requests=20)
+    silent = SilentMostly(world)
+    ticker = world_again(world, silent)
+    step = {"minDuration": "5s", "minRequests": 40}
+    spec: dict[str, Any] = {
+        "objectives": [
+            {"name": "errors", "metric": "ErrorRate", "maxIncrease": "1pp"},
+            {"name": "safety", "metric": "SafetyViolationRate", "max": "2%"},
+        ],
+        "rollout": {"steps": [{**step, "progress": 50}, {**step, "progress": 100}]},
+    }
+    world.apply(large=100, small=0, **spec)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=0, small=100, **spec)
+    silent.every = 3
+    seen = ""
+
+    def left(status: dict[str, Any]) -> bool:
+        nonlocal seen
+        seen += " ".join(status.get("lacking") or [])
+        return bool(status.get("step") == "2/2")
+
+    await run_until(world, ticker, left)
+    assert "safety is known for 20 of 40 requests by small" in seen

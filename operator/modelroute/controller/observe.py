@@ -25,6 +25,7 @@ from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.frozen import as_frozen
 from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
@@ -99,6 +100,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
     query = _query(there.template, plan, kept.record, gateway, terms, asked, now)
     look = await _look(ports, server, query, terms, now)
+    if kept.record is not None and kept.record.progress.stage.under_way:
+        look = as_frozen(kept.record.attempt, look)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NOT_A_NUMBER = "NotANumber"
     AMBIGUOUS_SERIES = "AmbiguousSeries"
     COUNTERS_DISAGREE = "CountersDisagree"
+    HISTOGRAM_CHANGED = "HistogramChanged"
     JUDGE_SILENT = "JudgeSilent"
     LOW_COVERAGE = "LowCoverage"
     CLOCK_BEHIND = "ClockBehind"

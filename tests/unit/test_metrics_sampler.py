@@ -100,7 +100,9 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
     alone: list[WindowReading] = []
     for place in range(10):
         one = replace(query, since=T0 + 5 * place, until=T0 + 5 * place + 5)
-        alone += await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)
+        soon = await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)
+        # One that misses scrapes is waited for; what is answered then is the same.
+        alone += soon or await sampler_of(FakePrometheus(*held), executor, now=one.until + 30).read(one)
     assert list(together) == alone
     assert {each.reason for window in together for each in window.unknown} >= {Reason.SCRAPE_GAP, Reason.JUDGE_SILENT}
 
@@ -232,3 +234,89 @@ async def test_processes_of_other_jobs_are_not_asked_for(executor: ThreadPoolExe
     await sampler_of(store, executor).read(QUERY)
     asked = next(asked for asked in store.asked if asked.startswith("process_start"))
     assert parse_selector(asked)[1] == [("job", "=~", "traefik"), ("instance", "=~", r"10\.0\.0\.1:8082")]
+
+
+class Lagging(FakePrometheus):
+    """Samples arrive `lag_s` after their scrape, as by remote write; `now` is set by the test."""
+
+    def __init__(self, *held: Series, lag_s: float) -> None:
+        super().__init__(*held)
+        self.lag_s, self.now = lag_s, T0
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        return super().samples(expression, min(at, self.now - self.lag_s))
+
+
+async def read_on(store: Lagging, executor: ThreadPoolExecutor, query: RouteQuery) -> list[WindowReading]:
+    """Every window, asked for each second as it becomes due, as ticks do."""
+    sampler = Sampler(SERVER, executor, store=store, clock=lambda: store.now, batch_wait_s=0.0)
+    found: list[WindowReading] = []
+    while query.since < query.until and store.now < query.until + 100:
+        windows = await sampler.read(query)
+        found += windows
+        query = replace(query, since=windows[-1].end if windows else query.since)
+        store.now += 1.05
+    return found
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 2.0, 9.0, 10.5, 13.0, 19.0])
+async def test_samples_that_arrive_late_are_waited_for_and_none_is_lost(
+    executor: ThreadPoolExecutor, lag_s: float
+) -> None:
+    for phase in (-3.0, 0.1, 1.7):
+        times = [t + phase for t in TIMES]
+        traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "500", ramp(100))
+        judge = FakeJudge("llama-8b", [t + 0.9 for t in times]).verdicts("violation", ramp(90))
+        other = FakeJudge("llama-70b", [t + 1.3 for t in times], instance="10.0.1.2:8000")
+        store = Lagging(*traefik.series, *judge.series, *other.series, lag_s=lag_s)
+        windows = await read_on(store, executor, replace(QUERY, until=T0 + 300, objectives=(ERRORS, SAFETY)))
+
+        assert len(windows) == 60
+        assert [window.unknown for window in windows if window.unknown] == []
+        assert sum(window.completions["small"] for window in windows) == 6000
+        assert sum(window.outcomes["safety", "small"].absolute for window in windows) == 5400
+
+
+async def test_samples_that_never_come_in_time_are_unknown_and_not_nothing(executor: ThreadPoolExecutor) -> None:
+    store = Lagging(*gateway().series, lag_s=60.0)
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 100, window_s=50.0))
+
+    assert len(windows) == 2
+    assert all(window.unknown and not window.outcomes for window in windows)
+
+
+async def test_a_gateway_that_is_replaced_pod_by_pod_is_read_whole_a_little_later(executor: ThreadPoolExecutor) -> None:
+    """Eight pods, one of them replaced each 15 s: each window waits until the one that went counts as gone."""
+    store = Lagging(lag_s=0.0)
+    truth = 0.0
+    for pod in range(8):
+        gone_at, gap_s = T0 + 20 + 15 * pod, 0.3 * pod
+        for born, times, instance in (
+            (T0 - 86_400, [t + gap_s for t in TIMES if t + gap_s < gone_at], f"old-{pod}"),
+            (gone_at, [t + gap_s for t in TIMES if t + gap_s > gone_at], f"new-{pod}"),
+        ):
+            traefik = FakeTraefik(times, started=born, instance=instance)
+            traefik.requests(traefik_service("llama-8b", index=1), "200", [float(3 * n) for n in range(len(times))])
+            store.add(*traefik.series)
+            truth += 3.0 * sum(T0 < t <= T0 + 200 for t in times[1:])
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 200))
+
+    assert [window.unknown for window in windows if window.unknown] == []
+    assert sum(window.completions["small"] for window in windows) == truth
+
+
+async def test_a_judge_that_goes_down_with_its_backend_does_not_hide_the_backends_failures(
+    executor: ThreadPoolExecutor,
+) -> None:
+    traefik = FakeTraefik(TIMES).requests(traefik_service("llama-8b", index=1), "502", ramp(100))
+    until_then = [t for t in TIMES if t < T0 + 20]
+    down = FakeJudge("llama-8b", until_then).verdicts("pass", ramp(1)[: len(until_then)])
+    up = FakeJudge("llama-70b", TIMES, instance="10.0.1.2:8000")
+    store = Lagging(*traefik.series, *down.series, *up.series, lag_s=0.0)
+    sampler = Sampler(SERVER, executor, store=store, clock=lambda: store.now, batch_wait_s=0.0)
+    store.now = T0 + 25 + 12
+    windows = await sampler.read(replace(QUERY, until=T0 + 25, objectives=(ERRORS, SAFETY)))
+
+    assert len(windows) == 5
+    assert windows[-1].outcomes["errors", "small"].absolute == 100
+    assert {(each.reason, each.arm) for each in windows[-1].unknown} == {(Reason.SCRAPE_GAP, "small")}

@@ -43,14 +43,25 @@ class Judge:
         )
 
     def verdicts(
-        self, arm: ArmQuery, samples: Samples, start: float, end: float, *, scrape_interval_s: float
+        self,
+        arm: ArmQuery,
+        samples: Samples,
+        start: float,
+        end: float,
+        *,
+        scrape_interval_s: float,
+        seen_until: float = -math.inf,
     ) -> Judged | ledger.Problem:
-        """What was said of an arm's answers in (`start`, `end`]."""
+        """What was said of an arm's answers in (`start`, `end`]; `seen_until` is the latest scrape of anything."""
         wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
         targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
         found = [counter for counter in samples.counters if wanted <= counter.target]
         window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s)
+        missing = ledger.late(targets, start, end, scrape_interval_s=scrape_interval_s)
         problem = window.problem or ledger.misplaced(found, targets, start, end)
+        if problem is None and missing and seen_until >= end + ledger.JITTER * scrape_interval_s:
+            # Others were scraped since: what it would have said at the end of the window is not known.
+            problem = ledger.Problem(Reason.SCRAPE_GAP, f"{missing[0]} was not scraped after this window")
         if problem:
             return problem
         by_verdict: dict[str, float] = {}
@@ -65,6 +76,11 @@ class Judge:
             errors=by_verdict.get("error", 0.0),
             counted_from=ledger.counted_from(window.spans, start),
         )
+
+
+def seen_until(samples: Mapping[str, Samples]) -> float:
+    """The latest scrape of the gateway or of a judge, unix seconds."""
+    return max((scrapes[-1].t for each in samples.values() for scrapes in each.targets.values()), default=-math.inf)
 
 
 def coverage_span_s(window_s: float, scrape_interval_s: float) -> float:

@@ -5,8 +5,8 @@
     read() ─┘  (same windows) └─ counters, joined by metric ────┘
 
 Windows come oldest first, only complete ones, and at most `MAX_WINDOWS` of them; whoever asked comes back for
-the rest. A transport failure raises Unavailable and consumes nothing: Prometheus keeps the samples. What the
-samples cannot tell is in the readings as Unknown.
+the rest, also for one whose scrapes are not all there yet. A transport failure raises Unavailable and consumes
+nothing: Prometheus keeps the samples. What the samples cannot tell is in the readings as Unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -114,7 +114,9 @@ class Sampler:
         sources = [self._reader.sources(query) for query in batch.queries]
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
-        asking = Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
+        # What comes after the windows shows that they are whole; more than this shows nothing more.
+        at = max(until, min(self._clock(), until + (ledger.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
+        asking = Asking(self._store, self._executor, range_s=at - since + reach_s, at=at)
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})
@@ -164,7 +166,22 @@ class Sampler:
         cuts = [query.since + place * query.window_s for place in range(windows + 1)]
         if problem:
             return tuple(unknown_window(start, end, problem) for start, end in pairwise(cuts))
-        return tuple(self._reader.read(query, samples, start, end) for start, end in pairwise(cuts))
+        return tuple(self._ripe(query, samples, cuts))
+
+    def _ripe(
+        self, query: RouteQuery, samples: Mapping[str, Samples], cuts: Sequence[float]
+    ) -> Iterator[WindowReading]:
+        """The windows up to the first whose scrapes are not all there yet."""
+        now = self._clock()
+        for start, end in pairwise(cuts):
+            match self._reader.ripeness(query, samples, start, end, now=now):
+                case ledger.Ripeness.RIPE:
+                    yield self._reader.read(query, samples, start, end)
+                case ledger.Ripeness.UNRIPE:
+                    return
+                case ledger.Ripeness.SPOILT:
+                    message = "no scrape came after this window: what was counted in it may be half of it"
+                    yield unknown_window(start, end, ledger.Problem(Reason.STALE_DATA, message))
 
     def _by_identity(self) -> _Routes:
         routes: dict[str, set[tuple[str, str]]] = {}

@@ -43,6 +43,27 @@ class Reader:
             reach += judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         return reach
 
+    def ripeness(
+        self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float, *, now: float
+    ) -> ledger.Ripeness:
+        """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone.
+
+        A judge is waited for no longer than its next scrape may take: one that went down with its backend must not
+        keep the backend's failures from being seen.
+        """
+        interval_s = self.scrape_interval_s
+        gateway = [samples[name] for name in self.preset.sources(query)]
+        found = {ledger.ripeness(each.targets, start, end, now=now, scrape_interval_s=interval_s) for each in gateway}
+        if ledger.Ripeness.SPOILT in found or ledger.Ripeness.UNRIPE in found:
+            return ledger.Ripeness.SPOILT if ledger.Ripeness.SPOILT in found else ledger.Ripeness.UNRIPE
+        judges = samples[JUDGED].targets if _wants_judge(query) else {}
+        waited_for = ledger.late(judges, start, end, scrape_interval_s=interval_s)
+        seen_until = judge.seen_until(samples)
+        if not waited_for or seen_until >= end + ledger.JITTER * interval_s:
+            return ledger.Ripeness.RIPE
+        patient = now - seen_until <= ledger.GONE_AFTER_SCRAPES * interval_s
+        return ledger.Ripeness.UNRIPE if patient else ledger.Ripeness.SPOILT
+
     def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)
         if tally.problem:
@@ -118,6 +139,7 @@ class Reader:
         span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         lately = self._tally(query, samples, span_start, end)
         ambiguous = judge.same_service(query)
+        seen_until = judge.seen_until(samples)
 
         def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
             nonlocal earliest
@@ -125,7 +147,9 @@ class Reader:
             if problem:
                 return problem
             judged, judged_lately = (
-                self.judge.verdicts(arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s)
+                self.judge.verdicts(
+                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=seen_until
+                )
                 for since in (start, span_start)
             )
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)

@@ -159,7 +159,13 @@ def evidence_is_current(view: View) -> Lack | None:
     if look.problem is not None:
         return Lack(Phase.HOLDING, look.problem.reason, look.problem.message)
     # Not before the split is live, or has been waited for too long: until then nothing is to be read.
-    if (begin := looks_from(view.record)) < look.expected_until:
+    if (begin := looks_from(view.record)) < look.expected_until and not look.readings:
+        message = (
+            "the scrapes that complete the last window are not in Prometheus yet; a target that does not come back is"
+            " waited for, for five scrapes"
+        )
+        return Lack(Phase.PROGRESSING, Reason.LATE_DATA, message, max(1.0, view.record.attempt.window_s / 5))
+    if begin < look.expected_until:
         behind = look.expected_until - begin
         message = f"reading what was counted meanwhile, {duration(behind)} to go"
         return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)

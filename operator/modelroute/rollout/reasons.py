@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NO_DATA = "NoData"
     STALE_DATA = "StaleData"
     SCRAPE_GAP = "ScrapeGap"
+    LATE_DATA = "LateData"
     NOT_A_NUMBER = "NotANumber"
     AMBIGUOUS_SERIES = "AmbiguousSeries"
     COUNTERS_DISAGREE = "CountersDisagree"

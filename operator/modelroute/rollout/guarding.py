@@ -14,7 +14,7 @@ from modelroute.analysis.design import Objective
 from modelroute.analysis.detector import Alarm, Guard, Watched, advance_guard, alarms, start_guard
 from modelroute.rollout.attempt import OnGuardBreach, Progress, Record, Stage, Verdict
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.observation import Observation, Terms
+from modelroute.rollout.observation import Look, Observation, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Split, same_traffic
@@ -22,6 +22,7 @@ from modelroute.rollout.words import duration
 
 CHECKPOINT_S = 300.0
 BAKING_CHECKPOINT_S = 60.0
+BEHIND_WINDOWS = 8
 LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
 
@@ -94,13 +95,24 @@ def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *,
     return replace(progress, guard=state, guarded=revision)
 
 
-def is_due(before: Progress, after: Progress, *, baking: bool) -> bool:
-    """Whether `after` is to be written down."""
+def is_due(before: Progress, after: Progress, *, baking: bool, look: Look) -> bool:
+    """Whether `after` is to be written down: also where the look brought no more, for the next reads on from there."""
     if after.guard is None or not math.isfinite(after.guard.until):
         return False
     if before.guard is None or before.guarded != after.guarded:
         return True
-    return after.guard.until - before.guard.until >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
+    gained_s = after.guard.until - before.guard.until
+    if gained_s > 0 and is_behind(look):
+        return True
+    return gained_s >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
+
+
+def is_behind(look: Look) -> bool:
+    """Whether there is more to read than one read brings, by more windows than scrapes are ever waited for."""
+    if not look.readings:
+        return False
+    last = max(look.readings, key=lambda reading: reading.end)
+    return look.expected_until - last.end > BEHIND_WINDOWS * (last.end - last.start)
 
 
 def broken(guard: Guard, progress: Progress) -> Alarm | None:

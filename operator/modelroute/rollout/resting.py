@@ -135,8 +135,11 @@ def _watch(seen: Observation, now: float) -> _Watch:
         afresh = replace(progress, guard=replace(start_guard(guard), until=until))
         said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
         return _Watch(words=words, record=Record(record.attempt, afresh), said=(said,), wake_after_s=wake_after_s)
-    due = is_due(record.progress, progress, baking=baking)
-    return _Watch(words=words, record=Record(record.attempt, progress) if due else None, wake_after_s=wake_after_s)
+    if not is_due(record.progress, progress, baking=baking, look=seen.look):
+        return _Watch(words=words, wake_after_s=wake_after_s)
+    # Where there was more than one look can bring, the next one reads on from what is written down now.
+    soon = 1.0 if guarding.is_behind(seen.look) else wake_after_s
+    return _Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:

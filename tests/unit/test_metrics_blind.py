@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,6 +13,7 @@ from tests.fake_prometheus import FakePrometheus, FakeTraefik, traefik_service
 from tests.fakes import NAME, NAMESPACE, STEP, T0, Prometheus, World, in_phase, run_until
 
 from modelroute.analysis.design import Outcomes
+from modelroute.controller import observe
 from modelroute.controller.tick import Ticker
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
@@ -252,3 +254,33 @@ async def test_min_requests_are_those_that_every_objective_knows() -> None:
 
     await run_until(world, ticker, left)
     assert "safety is known for 20 of 40 requests by small" in seen
+
+
+class Silent(Prometheus):
+    """Never answers while `hangs`."""
+
+    hangs = False
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        if self.hangs:
+            await asyncio.Event().wait()
+        return await super().read(query)
+
+
+async def test_a_prometheus_that_hangs_keeps_no_tick_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "LOOK_DEADLINE_S", 0.05)
+    world = World()
+    silent = Silent(world)
+    ticker = world_again(world, silent)
+    world.apply(large=100, small=0)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(rollout={"steps": [{**STEP, "progress": 50, "minDuration": "5m"}, {**STEP, "progress": 100}]})
+    await run_until(world, ticker, in_phase("Progressing"))
+    silent.hangs = True
+    await run(world, ticker, 30)
+
+    assert world.status["phase"] == "Holding"
+    assert condition(world, "MetricsAvailable")["reason"] == "PrometheusUnavailable"
+    world.act("abort")
+    await ticker.tick(NAMESPACE, NAME)
+    assert world.weights()["large-v1"] == 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,7 @@ from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, pa
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
 from modelroute.metrics.ledger import Series
-from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning
+from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.rollout.reasons import Reason
@@ -320,3 +321,56 @@ async def test_a_judge_that_goes_down_with_its_backend_does_not_hide_the_backend
     assert len(windows) == 5
     assert windows[-1].outcomes["errors", "small"].absolute == 100
     assert {(each.reason, each.arm) for each in windows[-1].unknown} == {(Reason.SCRAPE_GAP, "small")}
+
+
+class Hanging(FakePrometheus):
+    """Does not answer in time until `well`; `asked` counts."""
+
+    well = False
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        if self.well:
+            return super().samples(expression, at)
+        self.asked.append(expression)
+        self.turn.wait(0.05)
+        raise Unreachable("Prometheus default did not answer in time")
+
+    turn = threading.Event()
+
+
+async def test_a_server_that_hangs_is_asked_by_one_at_a_time_and_the_others_are_told_at_once(
+    executor: ThreadPoolExecutor,
+) -> None:
+    store = Hanging(*gateway().series)
+    sampler = sampler_of(store, executor)
+    queries = [replace(QUERY, since=T0 + 5 * place, until=T0 + 5 * place + 5) for place in range(40)]
+    for _ in range(3):
+        answers = await asyncio.gather(*(sampler.read(query) for query in queries), return_exceptions=True)
+        assert {type(each) for each in answers} == {Unreachable}
+    # The crowd came before it was known: two threads were busy, and what stood in the queue was not asked any more.
+    assert len(store.asked) <= 2 * 4 + 2 * 4
+
+    store.well = True
+    await sampler.read(queries[0])
+    answers = await asyncio.gather(*(sampler.read(query) for query in queries))
+    assert all(len(windows) == 1 for windows in answers)
+
+
+async def test_an_answer_that_is_too_large_for_all_windows_is_asked_for_in_parts(executor: ThreadPoolExecutor) -> None:
+    class TooLargeBeyond(FakePrometheus):
+        def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+            name, _, range_s = parse_selector(expression)
+            if name == "traefik_service_request_duration_seconds_bucket" and range_s > 80:
+                raise AnswerTooLarge("too large")
+            return super().samples(expression, at)
+
+    sampler = sampler_of(TooLargeBeyond(*gateway().series), executor)
+    query = replace(QUERY, until=T0 + 100)
+    found: list[WindowReading] = []
+    while query.since < query.until:
+        windows = await sampler.read(query)
+        assert windows
+        found += windows
+        query = replace(query, since=windows[-1].end)
+    assert [window.end - T0 for window in found] == [5.0 * place for place in range(1, 21)]
+    assert all(window.completions == {"large": 7, "small": 3} for window in found)

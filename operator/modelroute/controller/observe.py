@@ -35,6 +35,10 @@ from modelroute.rollout.split import Backend
 ACTION_LIMIT = 256
 """Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
 
+LOOK_DEADLINE_S = 20.0
+"""After it a tick goes on without evidence: it holds, and what needs none (a rollback, a person's word) is not kept
+waiting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -294,7 +298,11 @@ async def _look(ports: Ports, server: str, query: RouteQuery | None, terms: Term
     if query is None:
         return Look(until)
     try:
-        return Look(until, readings=await reader.read(query))
+        async with asyncio.timeout(LOOK_DEADLINE_S):
+            return Look(until, readings=await reader.read(query))
+    except TimeoutError:
+        message = f"Prometheus {server} did not answer within {LOOK_DEADLINE_S:.0f} s"
+        return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, message))
     except Unavailable as error:
         return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, _named(server, error)))
     except Invalid as error:

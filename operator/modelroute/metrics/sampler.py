@@ -21,10 +21,10 @@ from itertools import pairwise
 
 from modelroute.errors import Unavailable
 from modelroute.metrics import ledger
-from modelroute.metrics.asking import Asking, Found, SampleStore
+from modelroute.metrics.asking import Asking, Found, Outage, SampleStore
 from modelroute.metrics.judge import Judge
 from modelroute.metrics.ledger import Series, window_end_for
-from modelroute.metrics.prometheus import Prometheus, PrometheusServer, QueryWarning
+from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import RouteQuery, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
@@ -68,26 +68,41 @@ class Sampler:
         self._clock = clock
         self._batch_wait_s = batch_wait_s
         self._open: dict[tuple[float, float], _Batch] = {}
+        self._in_flight = 0
+        self._outage = Outage()
         self._routes: dict[tuple[str, str, str], float] = {}
         self._swept = clock()
 
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
         """The complete windows of `query` from `since` on, in order; maybe fewer than asked for, maybe none.
 
-        Raises Unavailable where Prometheus did not answer: nothing is lost, ask again.
+        Raises Unavailable where Prometheus did not answer: nothing is lost, ask again. While it is known not to
+        answer, one read at a time finds out whether it does again, and all others are told at once.
         """
         count = self._windows_now(query)
-        if count <= 0:
-            return ()
-        query = replace(query, until=query.since + count * query.window_s)
+        while count > 0:
+            part = replace(query, until=query.since + count * query.window_s)
+            try:
+                return await self._asked(part)
+            except AnswerTooLarge:
+                # Split by route already: what is left to ask for less of is time.
+                if count == 1:
+                    raise
+            count //= 2
+        return ()
+
+    async def _asked(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        """The windows of `query`, together with whoever else asks for the same."""
         self._remember(query)
         key = (query.since, query.until)
         batch = self._open.get(key)
         if batch is None:
+            if self._in_flight and (known := self._outage.error) is not None:
+                raise Unreachable(*known.args)
+            self._in_flight += 1
             batch = self._open[key] = _Batch([])
             batch.task = asyncio.create_task(self._answer_soon(key, batch))
-            # Where everyone who asked has been cancelled, nobody is left to look at a failure.
-            batch.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            batch.task.add_done_callback(self._done)
         batch.queries.append(query)
         place = len(batch.queries) - 1
         assert batch.task is not None
@@ -95,6 +110,11 @@ class Sampler:
         if isinstance(answer, Unavailable):
             raise type(answer)(*answer.args)
         return answer
+
+    def _done(self, task: asyncio.Task[list[_Answer]]) -> None:
+        self._in_flight -= 1
+        # Where everyone who asked has been cancelled, nobody is left to look at a failure.
+        _ = task.cancelled() or task.exception()
 
     def _windows_now(self, query: RouteQuery) -> int:
         until = min(query.until, window_end_for(self._clock(), query.window_s, self._scrape_interval_s))
@@ -116,7 +136,7 @@ class Sampler:
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
         # What comes after the windows shows that they are whole; more than this shows nothing more.
         at = max(until, min(self._clock(), until + (ledger.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
-        asking = Asking(self._store, self._executor, range_s=at - since + reach_s, at=at)
+        asking = Asking(self._store, self._executor, self._outage, range_s=at - since + reach_s, at=at)
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})

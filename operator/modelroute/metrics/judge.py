@@ -21,6 +21,10 @@ from modelroute.rollout.reasons import Reason
 COVERAGE_S = 60.0
 """Coverage is measured over this time before a window's end: within one window, late would be missing."""
 
+MOST_JUDGED, SPILLED_OVER = 1.2, 10.0
+"""More verdicts than that many times the answers, and so many that were given before, are of another route's answers: the
+judge counts by Service, and then neither coverage nor violations are this route's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -56,12 +60,8 @@ class Judge:
         wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
         targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
         found = [counter for counter in samples.counters if wanted <= counter.target]
-        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s)
-        missing = ledger.late(targets, start, end, scrape_interval_s=scrape_interval_s)
+        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         problem = window.problem or ledger.misplaced(found, targets, start, end)
-        if problem is None and missing and seen_until >= end + ledger.JITTER * scrape_interval_s:
-            # Others were scraped since: what it would have said at the end of the window is not known.
-            problem = ledger.Problem(Reason.SCRAPE_GAP, f"{missing[0]} was not scraped after this window")
         if problem:
             return problem
         by_verdict: dict[str, float] = {}
@@ -78,11 +78,6 @@ class Judge:
         )
 
 
-def seen_until(samples: Mapping[str, Samples]) -> float:
-    """The latest scrape of the gateway or of a judge, unix seconds."""
-    return max((scrapes[-1].t for each in samples.values() for scrapes in each.targets.values()), default=-math.inf)
-
-
 def coverage_span_s(window_s: float, scrape_interval_s: float) -> float:
     return max(COVERAGE_S, window_s, 4 * scrape_interval_s)
 
@@ -97,6 +92,12 @@ def coverage_problem(
         return judged
     if answered > 0 and judged.total + judged.errors == 0:
         return ledger.Problem(Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute")
+    said = judged.total + judged.errors
+    if said > MOST_JUDGED * answered + SPILLED_OVER:
+        message = (
+            f"{said:.0f} verdicts on {answered:.0f} answers in the last minute: who else sends it answers to judge?"
+        )
+        return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
     if min_coverage is not None and judged.total < min_coverage * answered:
         share = 100 * judged.total / answered
         wanted = f"{100 * min_coverage:g} %"

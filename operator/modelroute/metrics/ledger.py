@@ -202,13 +202,15 @@ def cut(
     end: float,
     *,
     scrape_interval_s: float,
+    seen_until: float = -math.inf,
 ) -> Cut:
     """The window (`start`, `end`] of all targets together: it is known for all of them or for none.
 
     A target is needed if it was scraped in the window or is merely between two scrapes. One that is silent
     makes the window unknown: a gap for up to `GONE_AFTER_SCRAPES` scrapes; after that it is gone if another
     target is there (it counted up to its last scrape), else the data are stale. Where later scrapes of others
-    show that it never came back, it was gone all along.
+    show that it never came back, it was gone all along. `seen_until` (unix seconds) is the latest scrape of anything:
+    one that missed a scrape since the end, while others went on, did not say all that it counted.
     """
     latest = _latest(targets)
     horizon = start - lookback_s(scrape_interval_s)
@@ -232,6 +234,9 @@ def cut(
         if not alive:
             return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
     problem = _scraped_twice(alive) or _no_start(alive)
+    missing = late(targets, start, end, scrape_interval_s=scrape_interval_s)
+    if problem is None and missing and seen_until >= end + JITTER * scrape_interval_s:
+        problem = Problem(Reason.SCRAPE_GAP, f"{missing[0]} was not scraped after this window")
     if problem:
         return Cut({}, problem)
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
@@ -270,8 +275,8 @@ def late(
     return tuple(
         _name(target)
         for target, scrapes in targets.items()
-        if any(horizon < scrape.t <= end for scrape in scrapes)
-        and scrapes[-1].t <= end
+        if scrapes[-1].t <= end
+        and any(horizon < scrape.t for scrape in scrapes)
         and not _is_gone(scrapes, latest, end, scrape_interval_s)
     )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting, custom, judge, ledger, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
-from modelroute.metrics.sources import Preset, Samples, Source, Tally
+from modelroute.metrics.sources import Preset, Samples, Source, Tally, seen_until
 from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
@@ -48,21 +48,20 @@ class Reader:
     ) -> ledger.Ripeness:
         """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone.
 
-        A judge is waited for no longer than its next scrape may take: one that went down with its backend must not
-        keep the backend's failures from being seen.
+        Others (a judge) are waited for no longer than their next scrape may take: one that went down with its backend
+        must not keep the backend's failures from being seen.
         """
-        interval_s = self.scrape_interval_s
-        gateway = [samples[name] for name in self.preset.sources(query)]
-        found = {ledger.ripeness(each.targets, start, end, now=now, scrape_interval_s=interval_s) for each in gateway}
-        if ledger.Ripeness.SPOILT in found or ledger.Ripeness.UNRIPE in found:
-            return ledger.Ripeness.SPOILT if ledger.Ripeness.SPOILT in found else ledger.Ripeness.UNRIPE
-        judges = samples[JUDGED].targets if _wants_judge(query) else {}
-        waited_for = ledger.late(judges, start, end, scrape_interval_s=interval_s)
-        seen_until = judge.seen_until(samples)
-        if not waited_for or seen_until >= end + ledger.JITTER * interval_s:
-            return ledger.Ripeness.RIPE
-        patient = now - seen_until <= ledger.GONE_AFTER_SCRAPES * interval_s
-        return ledger.Ripeness.UNRIPE if patient else ledger.Ripeness.SPOILT
+        interval_s, gateway = self.scrape_interval_s, self.preset.sources(query).keys()
+        latest = seen_until(samples)
+        ripe = ledger.Ripeness.RIPE
+        for name, each in samples.items():
+            found = ledger.ripeness(each.targets, start, end, now=now, scrape_interval_s=interval_s)
+            if name not in gateway and latest >= end + ledger.JITTER * interval_s:
+                continue
+            if found is ledger.Ripeness.SPOILT:
+                return found
+            ripe = found if found is ledger.Ripeness.UNRIPE else ripe
+        return ripe
 
     def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)
@@ -139,7 +138,7 @@ class Reader:
         span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         lately = self._tally(query, samples, span_start, end)
         ambiguous = judge.same_service(query)
-        seen_until = judge.seen_until(samples)
+        latest = seen_until(samples)
 
         def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
             nonlocal earliest
@@ -148,7 +147,7 @@ class Reader:
                 return problem
             judged, judged_lately = (
                 self.judge.verdicts(
-                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=seen_until
+                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=latest
                 )
                 for since in (start, span_start)
             )

@@ -266,11 +266,12 @@ async def test_samples_that_arrive_late_are_waited_for_and_none_is_lost(
 ) -> None:
     for phase in (-3.0, 0.1, 1.7):
         times = [t + phase for t in TIMES]
-        traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "500", ramp(100))
+        traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "200", ramp(100))
         judge = FakeJudge("llama-8b", [t + 0.9 for t in times]).verdicts("violation", ramp(90))
         other = FakeJudge("llama-70b", [t + 1.3 for t in times], instance="10.0.1.2:8000")
         store = Lagging(*traefik.series, *judge.series, *other.series, lag_s=lag_s)
-        windows = await read_on(store, executor, replace(QUERY, until=T0 + 300, objectives=(ERRORS, SAFETY)))
+        query = replace(QUERY, since=T0 + 60, until=T0 + 360, objectives=(ERRORS, SAFETY))
+        windows = await read_on(store, executor, query)
 
         assert len(windows) == 60
         assert [window.unknown for window in windows if window.unknown] == []

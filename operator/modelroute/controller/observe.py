@@ -247,7 +247,8 @@ def _query(
             if is_held_by_attempt(plan, record):
                 promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
                 arms = [(promoted.get(backend, name), backend) for name, backend in arms]
-            since = min(since, guarded_since(record, now, window_s=terms.window_s))
+            if any(objective.max is not None for objective in objectives):
+                since = min(since, guarded_since(record, now, window_s=terms.window_s))
     if not arms or since >= until:
         return None
     return RouteQuery(

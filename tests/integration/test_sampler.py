@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -258,12 +259,17 @@ def remote_written(stack: Stack, where: Path, *, behind_s: float) -> Iterator[st
     for name, port, config in (("receiver", ports[0], {"scrape_configs": []}), ("sender", ports[1], sending)):
         file = where / f"{name}.json"
         file.write_text(json.dumps(config), encoding="utf-8")
-        argv = [program, f"--config.file={file}", f"--storage.tsdb.path={where / name}", "--log.level=warn"]
+        argv: list[str | Path] = [
+            program,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={where / name}",
+            "--log.level=warn",
+        ]
         argv += [f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"]
         running.append(stack.spawn(f"prometheus-{name}", argv))
     try:
         for url in urls:
-            wait_until(lambda url=url: answers(f"{url}/-/ready"), what="it is ready")
+            wait_until(partial(answers, f"{url}/-/ready"), what="it is ready")
         yield urls[0]
     finally:
         for each in running:

@@ -289,3 +289,13 @@ async def test_a_bound_that_stays_broken_is_reported_now_and_then_and_not_at_eve
     await run(world, ticker, 1500)
 
     assert 2 <= len(world.said(Reason.GUARD_BREACHED)) <= 3
+
+
+async def test_a_guard_that_counts_no_request_says_that_it_sees_nothing() -> None:
+    world, ticker = await promoted(guard={"bake": "1m", "onBreach": "Report"})
+    await run(world, ticker, 120)
+    assert "no request was counted" not in world.status["guard"]
+
+    world.requests = 0
+    await run(world, ticker, 1200)
+    assert "no request was counted lately" in world.status["guard"]

@@ -353,8 +353,8 @@ async def test_a_server_that_hangs_is_asked_by_one_at_a_time_and_the_others_are_
 
     store.well = True
     await sampler.read(queries[0])
-    answers = await asyncio.gather(*(sampler.read(query) for query in queries))
-    assert all(len(windows) == 1 for windows in answers)
+    again = await asyncio.gather(*(sampler.read(query) for query in queries))
+    assert all(len(windows) == 1 for windows in again)
 
 
 async def test_an_answer_that_is_too_large_for_all_windows_is_asked_for_in_parts(executor: ThreadPoolExecutor) -> None:

@@ -275,7 +275,8 @@ def late(
     return tuple(
         _name(target)
         for target, scrapes in targets.items()
-        if scrapes[-1].t <= end
+        if scrapes
+        and scrapes[-1].t <= end
         and any(horizon < scrape.t for scrape in scrapes)
         and not _is_gone(scrapes, latest, end, scrape_interval_s)
     )

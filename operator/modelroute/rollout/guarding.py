@@ -23,6 +23,7 @@ from modelroute.rollout.words import duration
 CHECKPOINT_S = 300.0
 BAKING_CHECKPOINT_S = 60.0
 BEHIND_WINDOWS = 8
+QUIET_WINDOWS = 4
 LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
 
@@ -130,6 +131,12 @@ def verdict_of(alarm: Alarm, now: float) -> Verdict:
     return Verdict(Reason.GUARD_BREACHED, message, now, alarm.watched.objective, alarm.watched.arm)
 
 
+def _nothing_counted(look: Look) -> bool:
+    """No known request in all of several windows."""
+    counted = math.fsum(count for reading in look.readings for count in reading.completions.values())
+    return len(look.readings) >= QUIET_WINDOWS and not counted
+
+
 def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
     """What is watched, what is not, and whether a breach takes the promotion back."""
     watched = [each.name for each in held.objectives if each.limit is not None]
@@ -145,6 +152,8 @@ def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
         return told
     if seen.look.problem is not None:
         told += f"; sees nothing now ({seen.look.problem.message})"
+    elif _nothing_counted(seen.look):
+        told += "; no request was counted lately: without traffic, or with series that are not found, it sees nothing"
     if not is_baking(record, now):
         return f"{told}; a breach is reported"
     if seen.cannot_return:

@@ -209,9 +209,12 @@ def cut(
     A target is needed if it was scraped in the window or is merely between two scrapes. One that is silent
     makes the window unknown: a gap for up to `GONE_AFTER_SCRAPES` scrapes; after that it is gone if another
     target is there (it counted up to its last scrape), else the data are stale. Where later scrapes of others
-    show that it never came back, it was gone all along. `seen_until` (unix seconds) is the latest scrape of anything:
-    one that missed a scrape since the end, while others went on, did not say all that it counted.
+    show that it never came back, it was gone all along.
+
+    With `seen_until`, the latest scrape of anything (unix seconds), nobody has been waited for that long: then a
+    target that missed the scrape after the end, while others went on, did not say all that it counted.
     """
+    strict = math.isfinite(seen_until)
     latest = _latest(targets)
     horizon = start - lookback_s(scrape_interval_s)
     visible = {
@@ -227,16 +230,17 @@ def cut(
     }
     for target, scrapes in visible.items():
         silent_s = end - scrapes[-1].t
-        if target in alive or _is_gone(targets[target], latest, end, scrape_interval_s):
+        if target in alive or (not strict and _is_gone(targets[target], latest, end, scrape_interval_s)):
             continue
         if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s:
             return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window"))
         if not alive:
             return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
     problem = _scraped_twice(alive) or _no_start(alive)
-    missing = late(targets, start, end, scrape_interval_s=scrape_interval_s)
-    if problem is None and missing and seen_until >= end + JITTER * scrape_interval_s:
-        problem = Problem(Reason.SCRAPE_GAP, f"{missing[0]} was not scraped after this window")
+    due = end + JITTER * scrape_interval_s
+    missing = next((target for target in alive if not any(end < scrape.t <= due for scrape in targets[target])), None)
+    if problem is None and missing is not None and seen_until >= due:
+        problem = Problem(Reason.SCRAPE_GAP, f"{_name(missing)} was not scraped after this window")
     if problem:
         return Cut({}, problem)
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})

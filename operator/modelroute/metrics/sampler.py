@@ -192,9 +192,9 @@ class Sampler:
         self, query: RouteQuery, samples: Mapping[str, Samples], cuts: Sequence[float]
     ) -> Iterator[WindowReading]:
         """The windows up to the first whose scrapes are not all there yet."""
-        now = self._clock()
+        now, gateway = self._clock(), self._preset.sources(query).keys()
         for start, end in pairwise(cuts):
-            match self._reader.ripeness(query, samples, start, end, now=now):
+            match self._reader.ripeness(samples, start, end, gateway=gateway, now=now):
                 case ledger.Ripeness.RIPE:
                     yield self._reader.read(query, samples, start, end)
                 case ledger.Ripeness.UNRIPE:

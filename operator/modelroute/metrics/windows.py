@@ -7,7 +7,7 @@ Every (objective, arm) is either in `outcomes` or has an Unknown that says why: 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
@@ -44,15 +44,15 @@ class Reader:
         return reach
 
     def ripeness(
-        self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float, *, now: float
+        self, samples: Mapping[str, Samples], start: float, end: float, *, gateway: Collection[str], now: float
     ) -> ledger.Ripeness:
-        """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone.
+        """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone; `gateway`
+        names the samples that are its.
 
         Others (a judge) are waited for no longer than their next scrape may take: one that went down with its backend
         must not keep the backend's failures from being seen.
         """
-        interval_s, gateway = self.scrape_interval_s, self.preset.sources(query).keys()
-        latest = seen_until(samples)
+        interval_s, latest = self.scrape_interval_s, seen_until(samples)
         ripe = ledger.Ripeness.RIPE
         for name, each in samples.items():
             found = ledger.ripeness(each.targets, start, end, now=now, scrape_interval_s=interval_s)

@@ -375,3 +375,16 @@ async def test_an_answer_that_is_too_large_for_all_windows_is_asked_for_in_parts
         query = replace(query, since=windows[-1].end)
     assert [window.end - T0 for window in found] == [5.0 * place for place in range(1, 21)]
     assert all(window.completions == {"large": 7, "small": 3} for window in found)
+
+
+async def test_a_judge_that_is_down_for_a_while_spoils_no_window_of_the_gateway(executor: ThreadPoolExecutor) -> None:
+    times = [t - 2.5 for t in TIMES]
+    traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "502", ramp(100))
+    until_then = [t for t in times if t < T0 + 7]
+    down = FakeJudge("llama-8b", until_then).verdicts("pass", ramp(1)[: len(until_then)])
+    store = Lagging(*traefik.series, *down.series, lag_s=0.0)
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 100, objectives=(ERRORS, SAFETY)))
+
+    assert len(windows) == 20
+    assert all(window.outcomes["errors", "small"].absolute == 100 for window in windows)
+    assert all(("safety", "small") not in window.outcomes for window in windows[1:])

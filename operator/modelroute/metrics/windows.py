@@ -54,14 +54,18 @@ class Reader:
         """
         interval_s, latest = self.scrape_interval_s, seen_until(samples)
         ripe = ledger.Ripeness.RIPE
-        for name, each in samples.items():
-            found = ledger.ripeness(each.targets, start, end, now=now, scrape_interval_s=interval_s)
-            if name not in gateway and latest >= end + ledger.JITTER * interval_s:
-                continue
+        for name in gateway:
+            found = ledger.ripeness(samples[name].targets, start, end, now=now, scrape_interval_s=interval_s)
             if found is ledger.Ripeness.SPOILT:
                 return found
             ripe = found if found is ledger.Ripeness.UNRIPE else ripe
-        return ripe
+        if latest >= end + ledger.JITTER * interval_s:
+            return ripe
+        others = (each.targets for name, each in samples.items() if name not in gateway)
+        if not any(ledger.late(targets, start, end, scrape_interval_s=interval_s) for targets in others):
+            return ripe
+        patient = now - latest <= ledger.GONE_AFTER_SCRAPES * interval_s
+        return ledger.Ripeness.UNRIPE if patient else ledger.Ripeness.SPOILT
 
     def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)

@@ -195,8 +195,8 @@ def test_the_first_violation_of_an_old_process_counts() -> None:
         pytest.param([FakeJudge("llama-8b", MINUTE)], Reason.JUDGE_SILENT, id="a judge that never said anything"),
         pytest.param([judge([77.0] * 14)], Reason.JUDGE_SILENT, id="a judge that says nothing any more"),
         pytest.param([judge(steady(8))], Reason.LOW_COVERAGE, id="too few judged"),
-        pytest.param([judge(steady(13))], Reason.AMBIGUOUS_SERIES, id="more verdicts than answers"),
-        pytest.param([judge(steady(5), errors=steady(8))], Reason.AMBIGUOUS_SERIES, id="errors are verdicts, too"),
+        pytest.param([judge(steady(17))], Reason.AMBIGUOUS_SERIES, id="more verdicts than answers"),
+        pytest.param([judge(steady(5), errors=steady(12))], Reason.AMBIGUOUS_SERIES, id="errors are verdicts, too"),
         pytest.param([judge(steady(8), errors=steady(2))], Reason.LOW_COVERAGE, id="an error is not a pass"),
         pytest.param([judge([0.0] * 14, errors=steady(10))], Reason.LOW_COVERAGE, id="nothing but errors"),
         pytest.param(

@@ -21,7 +21,7 @@ from modelroute.rollout.reasons import Reason
 COVERAGE_S = 60.0
 """Coverage is measured over this time before a window's end: within one window, late would be missing."""
 
-MOST_JUDGED, SPILLED_OVER = 1.2, 10.0
+MOST_JUDGED, SPILLED_OVER = 1.5, 10.0
 """More verdicts than that many times the answers, and so many of answers before, are of another route's answers: a
 judge counts by Service, and then neither coverage nor violations are this route's."""
 

@@ -337,7 +337,7 @@ def test_a_rollout_that_harms_while_it_is_waited_for_is_exit_code_2() -> None:
 
 def test_a_stalled_rollout_is_exit_code_2() -> None:
     someone = person("stable")
-    someone.world.apply(objectives=[{"name": "odd", "metric": "Custom", "max": "1%"}])
+    someone.world.apply(metrics={"source": "Istio"})
 
     done = someone.runs("wait", NAME)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, WINDOW_S, Fault, World, Write, in_phase, run_until
 
 from modelroute.cluster.client import Json
 from modelroute.controller.finalizer import FINALIZER
 from modelroute.controller.tick import Ticker
-from modelroute.errors import Unavailable
+from modelroute.errors import ModelRouteError, Unavailable
 
 OWN = "shop"
+BACK = {"large-v1": 10_000, "small-v1": 0}
 ADOPTING: dict[str, Any] = {"routeRef": {"name": OWN, "rule": "chat"}, "parentRefs": None}
 
 
@@ -229,6 +232,103 @@ async def test_a_fight_that_ends_is_forgotten() -> None:
     await run_until(world, ticker, in_phase("Stable"))
 
     assert weights(world) == {"large-v1": 6000, "small-v1": 4000}
+
+
+# A rollback is not undone.
+
+
+def rolling_back(write: Write) -> bool:
+    return str(write) == "status modelrollouts" and write.body["status"].get("phase") == "RollingBack"
+
+
+def once(is_it: Callable[[Write], bool]) -> Fault:
+    """The first such write fails."""
+    left = [True]
+
+    def fault(write: Write) -> Exception | None:
+        if left[0] and is_it(write):
+            left[0] = False
+            return Unavailable("500: etcdserver: leader changed")
+        return None
+
+    return fault
+
+
+async def harmed_while(fault: Fault) -> tuple[World, Ticker]:
+    """Harm is shown, `fault` befalls what is written of it, and the route is back at the stable split."""
+    world, ticker = await under_way()
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+    world.bad_share["small-v1"] = 0.5
+    world.faults.before = fault
+    for _ in range(10):
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        if weights(world) == BACK:
+            return world, ticker
+        world.now += WINDOW_S
+    raise AssertionError("never went back")
+
+
+async def never_rises_again(world: World, ticker: Ticker) -> None:
+    end = world.now + 400
+    while world.now < end and world.status.get("phase") != "RolledBack":
+        with contextlib.suppress(ModelRouteError):
+            await ticker.tick(NAMESPACE, NAME)
+        assert weights(world) == BACK
+        world.now += 2.0
+    assert world.status["phase"] == "RolledBack"
+
+
+LATER: dict[str, Callable[[World], Any]] = {
+    "as it was": lambda _world: None,
+    "Prometheus is down": lambda world: setattr(world, "prometheus_problem", Unavailable("down")),
+    "the counts were lost": lambda world: world.bad_share.clear(),
+}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("later", LATER)
+async def test_no_tick_undoes_a_rollback_that_could_not_be_written_down(later: str, restarted: bool) -> None:
+    world, ticker = await harmed_while(once(rolling_back))
+    LATER[later](world)
+
+    await never_rises_again(world, world.ticker() if restarted else ticker)
+
+
+@pytest.mark.parametrize("later", LATER)
+async def test_no_tick_undoes_a_rollback_of_which_nothing_could_be_written_down_but_the_route(later: str) -> None:
+    world, ticker = await harmed_while(lambda write: None if write.kind == "httproutes" else Unavailable("down"))
+    LATER[later](world)
+    for _ in range(10):
+        with contextlib.suppress(ModelRouteError):
+            await ticker.tick(NAMESPACE, NAME)
+        assert weights(world) == BACK
+        world.now += 1.0
+    world.faults.before = lambda _write: None
+
+    await never_rises_again(world, ticker)
+
+
+async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down() -> None:
+    """A promotion that bakes: its record says Promoted until the rollback is written down."""
+    spec: dict[str, Any] = {
+        "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "5%"}],
+        "guard": {"bake": "30m", "onBreach": "RollBack"},
+    }
+    world, ticker = await adopted(**spec)
+    apply(world, 60, 40, **spec)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.bad_share["small-v1"] = 0.5
+    world.faults.before = once(rolling_back)
+    while weights(world) != BACK:
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+    world.bad_share.clear()
+
+    await never_rises_again(world, ticker)
 
 
 # Deletion.

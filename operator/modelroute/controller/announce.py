@@ -29,18 +29,24 @@ log = logging.getLogger(__name__)
 
 async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> None:
     """Write the ModelRoute's status where it changed, then the events; an event that fails is only logged."""
-    before = seen.route.status
-    status = status_of(seen, decision, now=now)
-    if status != before:
-        body = {**seen.raw, "status": status.to_wire()}
-        try:
-            await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
-        except ModelRouteError:
-            # What was decided is written down and done, and is not decided again: its events are now or never.
-            await tell(ports, seen, decision.announcements, now)
-            raise
+    try:
+        status = await write_status(ports, seen, decision, now=now)
+    except ModelRouteError:
+        # What was decided is written down and done, and is not decided again: its events are now or never.
+        await tell(ports, seen, decision.announcements, now)
+        raise
     ports.telemetry.report(seen, decision, status)
-    await tell(ports, seen, (*decision.announcements, *_changes(before, decision)), now, stalled=decision.stalled)
+    changes = _changes(seen.route.status, decision)
+    await tell(ports, seen, (*decision.announcements, *changes), now, stalled=decision.stalled)
+
+
+async def write_status(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus:
+    """The ModelRoute's status after `decision`, written where it changed."""
+    status = status_of(seen, decision, now=now)
+    if status != seen.route.status:
+        body = {**seen.raw, "status": status.to_wire()}
+        await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
+    return status
 
 
 async def tell(

@@ -12,6 +12,7 @@ from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import attempt_of, progress_of
+from modelroute.controller.sightings import goes_back
 from modelroute.controller.spec import (
     Gap,
     adoption_of,
@@ -103,7 +104,11 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         found = _adopted(live, adoption, plan, record, noted)
         template, gateway, problems = template_of_adopted(adoption, live), found.gateway, found.problems + problems
         noted = noted or found.carried
-    gateway = replace(gateway, contended=ports.contention.is_contended((namespace, name), now))
+    gateway = replace(
+        gateway,
+        contended=ports.contention.is_contended((namespace, name), now),
+        rollback_of=gateway.rollback_of or goes_back(ports.sightings, route, record),
+    )
     frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
     under_way = record is not None and record.progress.stage.under_way
     terms, server = _terms(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from modelroute.api.status import ModelRouteStatus
 from modelroute.cluster.client import Json
 from modelroute.controller.settings import Settings
+from modelroute.controller.sightings import Sightings
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
 from modelroute.gateway.routes import Routes
@@ -87,5 +88,6 @@ class Ports:
     readers: Mapping[str, Reader]
     settings: Settings
     contention: Contention = field(default_factory=Contention)
+    sightings: Sightings = field(default_factory=Sightings)
     telemetry: Witness = field(default_factory=Nobody)
     messenger: Messenger = field(default_factory=Nobody)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modelroute.controller.act import act
-from modelroute.controller.announce import announce, tell
+from modelroute.controller.announce import announce, tell, write_status
 from modelroute.controller.finalizer import hold, release
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
@@ -95,15 +95,29 @@ class Ticker:
                 raise
             if isinstance(error, Conflict) and not insist:
                 raise _Overtaken(str(error)) from error
-            # Nothing stands in a rollback's way: it is noted on the route itself until it can be written down.
-            log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
-            await act(self.ports, seen, decision, now=self.clock())
+            await self._carry_out_unwritten(seen, decision)
             raise
+
+    async def _carry_out_unwritten(self, seen: Seen, decision: Decision) -> None:
+        """Nothing stands in a rollback's way: until it can be written down it is noted wherever else it can be."""
+        log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
+        if decision.record is not None:
+            metadata = seen.route.metadata
+            self.ports.sightings.went_back((metadata.namespace, metadata.name), decision.record.attempt.name)
+        try:
+            await act(self.ports, seen, decision, now=self.clock())
+        finally:
+            # What happened is told once it is written down; a restarted operator goes by the phase.
+            try:
+                await write_status(self.ports, seen, decision, now=self.clock())
+            except ModelRouteError as error:
+                log.warning("%s: the status cannot be written either: %s", seen.key, error)
 
     def _forget(self, namespace: str, name: str) -> None:
         self.ports.routes.forget(namespace, name)
         self.ports.adopted.forget(namespace, name)
         self.ports.contention.forget((namespace, name))
+        self.ports.sightings.forget((namespace, name))
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:
         if decision.wake_after_s <= 0:

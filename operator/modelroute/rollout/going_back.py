@@ -44,6 +44,16 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
     return replace(_asking(back, "waiting for the gateway to accept the split"), announcements=said)
 
 
+def is_noted(seen: Observation, record: Record) -> bool:
+    """Whether a rollback of the attempt reached the route, and its ModelRollout could not be written."""
+    return seen.gateway.rollback_of == record.attempt.name
+
+
+def noted_verdict(now: float) -> Verdict:
+    """For a rollback that is noted where the evidence does not say any more why."""
+    return Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route or in the status", now)
+
+
 def going_back(seen: Observation, record: Record, now: float) -> Decision:
     """Keep asking for the stable split until it is live and the candidate's counters are seen to stop."""
     progress = record.progress

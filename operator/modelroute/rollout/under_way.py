@@ -11,7 +11,7 @@ from modelroute.rollout.clock import deadline_at, is_overdue, stopped
 from modelroute.rollout.consume import consume, went_live, went_off
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
-from modelroute.rollout.going_back import go_back
+from modelroute.rollout.going_back import go_back, is_noted, noted_verdict
 from modelroute.rollout.harm import harm_in
 from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
@@ -27,18 +27,17 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
         # to write down that it is, and harm is not to wait for that.
         record = record if record.progress.live_at is not None else _consumed(seen, record)
         record = went_live(record, now)
-    elif _was_changed(seen, record):
+    elif _was_changed(seen, record) and not is_noted(seen, record):
         record = went_off(record, now)
     record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(record, harm, now)
-    if seen.gateway.rollback_of == record.attempt.name:
-        # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.
-        return go_back(record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now)
     if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
         return go_back(record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
+    if is_noted(seen, record):
+        return go_back(record, noted_verdict(now), now)
     lacking = lacks(View(seen, record, assessment, now))
     if not lacking:
         return leave_step(record, now)

@@ -1,0 +1,43 @@
+"""What this process knows of a route and may not have been able to write down.
+
+Kept in memory, beside what the ModelRollout and the status keep: a restarted operator goes by those.
+"""
+
+from __future__ import annotations
+
+from modelroute.api.resources import ModelRoute
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.decision import Phase
+
+Key = tuple[str, str]
+
+
+class Sightings:
+    """By ModelRoute; an attempt is known by the name of its ModelRollout."""
+
+    def __init__(self) -> None:
+        self._back: dict[Key, str] = {}
+
+    def went_back(self, key: Key, attempt: str) -> None:
+        """A rollback of that attempt was carried out before it could be written down."""
+        self._back[key] = attempt
+
+    def is_back(self, key: Key, attempt: str) -> bool:
+        return self._back.get(key) == attempt
+
+    def forget(self, key: Key) -> None:
+        self._back.pop(key, None)
+
+
+def goes_back(sightings: Sightings, route: ModelRoute, record: Record | None) -> str:
+    """The attempt that is known to go back, whatever its ModelRollout says; empty where none is.
+
+    A route of the user's own has no room for a note of ours: there the ModelRoute's status is the one that outlives
+    this process.
+    """
+    if record is None:
+        return ""
+    name = record.attempt.name
+    told = route.status.phase == Phase.ROLLING_BACK and route.status.rollout == name
+    known = sightings.is_back((route.metadata.namespace or "", route.metadata.name), name)
+    return name if told or known else ""

@@ -1,0 +1,46 @@
+"""What befalls a rule of the user's own route on a real API server and a real gateway; see docs/faults.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.live_world import LiveWorld, in_phase, live_world
+from tests.integration.test_faults_api import nothing, when
+from tests.integration.test_faults_gateway import ADOPTED, adopted_weights, own_route
+from tests.recording_proxy import Refuse
+
+from devstack.stack import Stack
+from modelroute.controller.tick import Ticker
+
+
+@pytest.fixture
+def live(stack: Stack, namespace: str, tmp_path: Path) -> Iterator[LiveWorld]:
+    with live_world(stack, namespace, tmp_path) as made:
+        made.route, made.rule = "own", 0
+        yield made
+
+
+async def never_rises_again(live: LiveWorld, ticker: Ticker) -> None:
+    for _ in range(30):
+        await live.tick(ticker)
+        assert adopted_weights(live) == [10_000, 0]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_no_tick_undoes_a_rollback_that_could_not_be_written_down(live: LiveWorld, restarted: bool) -> None:
+    ticker = live.ticker()
+    own_route(live, "models")
+    await live.started(ticker, **ADOPTED)
+    live.proxy.choose = when(Refuse(500), resource="modelrollouts/status")
+    live.bad_share["small-v1"] = 0.5
+    for _ in range(30):
+        await live.tick(ticker)
+        if not live.small:
+            break
+    live.bad_share.clear()
+    live.proxy.choose = nothing
+
+    await never_rises_again(live, live.ticker() if restarted else ticker)
+    await live.until(ticker, in_phase("RolledBack"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +45,20 @@ async def test_no_tick_undoes_a_rollback_that_could_not_be_written_down(live: Li
 
     await never_rises_again(live, live.ticker() if restarted else ticker)
     await live.until(ticker, in_phase("RolledBack"))
+
+
+async def test_a_rule_that_lost_the_way_back_goes_on_serving_and_names_what_it_lacks(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    own_route(live, "models")
+    await live.started(ticker, **ADOPTED)
+    without = json.dumps([{"op": "remove", "path": "/spec/rules/0/backendRefs/0"}])
+    live.stack.kubectl("patch", "httproute", "own", "-n", live.namespace, "--type=json", "-p", without)
+    live.say("abort")
+    for _ in range(10):
+        await live.tick(ticker)
+        assert adopted_weights(live)[0] > 0
+    assert "add Service" in live.status["message"]
+
+    own_route(live, "models", large=0, small=100)
+    await live.until(ticker, in_phase("RolledBack"))
+    assert adopted_weights(live) == [10_000, 0]

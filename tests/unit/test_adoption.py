@@ -331,6 +331,60 @@ async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down(
     await never_rises_again(world, ticker)
 
 
+# A rule that lost the backend of the way back.
+
+
+def without_the_large_one(world: World) -> None:
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    route["spec"]["rules"][1]["backendRefs"].pop(0)
+    world.store("httproutes", route)
+
+
+async def ticks(world: World, ticker: Ticker, seconds: float) -> None:
+    end = world.now + seconds
+    while world.now < end:
+        delay: float | None = 5.0
+        with contextlib.suppress(ModelRouteError):
+            delay = await ticker.tick(NAMESPACE, NAME)
+        world.now += min(delay or 5.0, 5.0)
+
+
+async def test_the_guard_does_not_go_back_to_what_the_rule_no_longer_lists() -> None:
+    spec: dict[str, Any] = {
+        "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "1%"}],
+        "guard": {"bake": "30m", "onBreach": "RollBack"},
+    }
+    world, ticker = await adopted(**spec)
+    apply(world, 0, 100, **spec)
+    await run_until(world, ticker, lambda status: "promoted" in status.get("message", ""))
+    without_the_large_one(world)
+    world.bad_share["small-v1"] = 0.3
+    await ticks(world, ticker, 120)
+
+    assert weights(world) == {"small-v1": 10_000}
+    assert world.status["phase"] == "Stable"
+    assert len(world.said("GuardBreached")) >= 1
+    assert "rule chat of HTTPRoute shop does not list the backend of large" in world.status["guard"]
+
+
+async def test_a_rollback_to_what_the_rule_no_longer_lists_leaves_the_split_and_says_what_to_do() -> None:
+    world, ticker = await under_way()
+    without_the_large_one(world)
+    world.bad_share["small-v1"] = 0.5
+    world.act("abort")
+    await ticks(world, ticker, 60)
+
+    assert weights(world)["small-v1"] > 0
+    assert world.status["phase"] == "RollingBack"
+    assert "add Service chat/large-v1:8000 to rule chat of HTTPRoute shop" in world.status["message"]
+
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    route["spec"]["rules"][1]["backendRefs"].insert(0, ref("large-v1", 0))
+    world.store("httproutes", route)
+    await run_until(world, ticker, in_phase("RolledBack"))
+    assert weights(world) == BACK
+
+
 # Deletion.
 
 
@@ -396,3 +450,13 @@ async def test_a_route_that_its_owner_took_back_is_left_as_it_is_when_the_model_
 
     assert weights(world) == {"large-v1": 9, "small-v1": 1}
     assert world.get("modelroutes") == {}
+
+
+async def test_deleting_it_when_the_rule_no_longer_lists_the_way_back_leaves_the_rule_serving() -> None:
+    world, ticker = await under_way()
+    without_the_large_one(world)
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert world.get("modelroutes") == {}
+    assert weights(world) == {"small-v1": 2000}

@@ -75,6 +75,12 @@ async def _put_back(ports: Ports, raw: Json) -> None:
         return
     lost = missing_in(live, adoption, [share.backend for share in stable])
     left = tuple(share for share in stable if share.backend not in lost)
+    if not any(share.weight for share in left):
+        log.warning(
+            "%s/%s: rule %s of HTTPRoute %s keeps its weights: it lists no backend of the split to go back to",
+            namespace, name, adoption.rule, adoption.route,
+        )  # fmt: skip
+        return
     await ports.adopted.ensure(adoption, RouteOrder(left, left), live, fenced=False)
 
 

@@ -24,7 +24,7 @@ from modelroute.controller.spec import (
     template_of,
 )
 from modelroute.errors import Invalid, Unavailable
-from modelroute.gateway.adopted import Adopted, Adoption
+from modelroute.gateway.adopted import Adopted, Adoption, unlisted
 from modelroute.gateway.adopted import observe as observe_adopted
 from modelroute.gateway.adopted import template_of as template_of_adopted
 from modelroute.gateway.observe import observe as observe_gateway
@@ -129,7 +129,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
         request=_request(route, record),
         noted_token=route.status.next_action or "",
-        cannot_return=await _way_back(ports, record, now),
+        cannot_return=(*_unlisted_way_back(adoption, gateway, record, now), *await _way_back(ports, record, now)),
         gateway=gateway,
         look=look,
         terms=terms,
@@ -172,6 +172,16 @@ def _request(route: ModelRoute, record: Record | None) -> str:
     asked = action_of(route)
     known = {route.status.last_action or "", record.progress.handled if record is not None else ""}
     return "" if asked in known else asked
+
+
+def _unlisted_way_back(
+    adoption: Adoption | None, gateway: Gateway, record: Record | None, now: float
+) -> tuple[Problem, ...]:
+    """The backends that a promotion still baking came from and that the user took out of the adopted rule."""
+    if adoption is None or record is None or not is_baking(record, now):
+        return ()
+    needed = {arm.backend: arm.name for arm in record.attempt.arms if arm.stable}
+    return tuple(unlisted(adoption, gateway.weights, needed))
 
 
 async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:

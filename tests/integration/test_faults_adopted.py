@@ -14,6 +14,7 @@ from tests.recording_proxy import Refuse
 
 from devstack.stack import Stack
 from modelroute.controller.tick import Ticker
+from modelroute.errors import Unavailable
 
 
 @pytest.fixture
@@ -62,3 +63,23 @@ async def test_a_rule_that_lost_the_way_back_goes_on_serving_and_names_what_it_l
     own_route(live, "models", large=0, small=100)
     await live.until(ticker, in_phase("RolledBack"))
     assert adopted_weights(live) == [10_000, 0]
+
+
+async def test_weights_that_were_taken_away_before_harm_was_read_are_not_given_back(live: LiveWorld) -> None:
+    """As a person does who sees the errors first."""
+    ticker = live.ticker()
+    own_route(live, "models")
+    rollout = {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}
+    await live.started(ticker, rollout=rollout, **ADOPTED)
+    await live.run(ticker, 30.0)
+    live.prometheus_problem = Unavailable("down")
+    await live.run(ticker, 10.0)
+    own_route(live, "models", large=100, small=0)
+    for _ in range(10):
+        await live.tick(ticker)
+        assert adopted_weights(live) == [100, 0]
+    assert "Somebody else changed the weights" in live.status["message"]
+
+    live.say("abort")
+    await live.until(ticker, in_phase("RollingBack"))
+    assert adopted_weights(live)[1] == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Objective
@@ -133,6 +134,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         gateway=gateway,
         look=look,
         terms=terms,
+        carried_at=ports.sightings.carried_at((namespace, name), record),
     )
     return Seen(
         raw,
@@ -283,6 +285,9 @@ def _query(
             return None
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
         since = looks_from(record)
+        if record.progress.live_until is not None:
+            # Of what is counted since somebody else changed the weights nobody can say what it stands for.
+            until = min(until, math.floor(record.progress.live_until / terms.window_s) * terms.window_s)
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]

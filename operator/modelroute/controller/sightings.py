@@ -17,6 +17,17 @@ class Sightings:
 
     def __init__(self) -> None:
         self._back: dict[Key, str] = {}
+        self._carried: dict[Key, tuple[str, int, float]] = {}
+
+    def carried(self, key: Key, record: Record, now: float) -> None:
+        """The route was seen to have the weights of the record's step."""
+        self._carried[key] = record.attempt.name, record.progress.step, now
+
+    def carried_at(self, key: Key, record: Record | None) -> float | None:
+        """When that was last (unix seconds); None where this process never saw it."""
+        attempt, step, at = self._carried.get(key, ("", 0, None))
+        same = record is not None and (record.attempt.name, record.progress.step) == (attempt, step)
+        return at if same else None
 
     def went_back(self, key: Key, attempt: str) -> None:
         """A rollback of that attempt was carried out before it could be written down."""
@@ -27,6 +38,7 @@ class Sightings:
 
     def forget(self, key: Key) -> None:
         self._back.pop(key, None)
+        self._carried.pop(key, None)
 
 
 def goes_back(sightings: Sightings, route: ModelRoute, record: Record | None) -> str:

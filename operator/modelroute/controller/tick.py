@@ -14,6 +14,8 @@ from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.metrics.ledger import window_end_for
+from modelroute.rollout.attempt import Stage
+from modelroute.rollout.changed import carries
 from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Terms
@@ -48,11 +50,13 @@ class Ticker:
             return await self._tick(namespace, name, insist=True)
 
     async def _tick(self, namespace: str, name: str, *, insist: bool) -> float | None:
-        seen = await observe(self.ports, namespace, name, now=self.clock())
+        started = self.clock()
+        seen = await observe(self.ports, namespace, name, now=started)
         if seen is None:
             await release(self.ports, namespace, name)
             self._forget(namespace, name)
             return None
+        self._note(seen, started)
         decision = decide(seen.observation, self.clock())
         await self._write_down(seen, decision, insist=insist)
         try:
@@ -112,6 +116,11 @@ class Ticker:
                 await write_status(self.ports, seen, decision, now=self.clock())
             except ModelRouteError as error:
                 log.warning("%s: the status cannot be written either: %s", seen.key, error)
+
+    def _note(self, seen: Seen, at: float) -> None:
+        record, metadata = seen.observation.record, seen.route.metadata
+        if record is not None and record.progress.stage is Stage.PROGRESSING and carries(seen.observation, record):
+            self.ports.sightings.carried((metadata.namespace, metadata.name), record, at)
 
     def _forget(self, namespace: str, name: str) -> None:
         self.ports.routes.forget(namespace, name)

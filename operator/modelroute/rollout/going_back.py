@@ -29,6 +29,7 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
             stage=Stage.ROLLING_BACK,
             step_at=now,
             live_at=None,
+            live_until=None,
             requests={},
             step_counts={},
             unknown=(),

@@ -79,6 +79,7 @@ class Observation:
     `refused_revision`: what the last status called rolled back, empty where it did not. `request`: the action that a
     person asks for and nobody has dealt with yet, empty where there is none; `noted_token`: the one that the last
     status called due. `cannot_return`: why the backends that a promotion came from could not take the traffic now.
+    `carried_at` (unix seconds): when this process last saw the route with the step's weights, None where it never did.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Observation:
     request: str = ""
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()
+    carried_at: float | None = None
 
     @property
     def retry_token(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelroute.analysis.engine import assess
 from modelroute.rollout.attempt import OnDeadline, Record, Stage, Verdict, weights_of
+from modelroute.rollout.changed import carries, counted_before, held, interrupted, is_over, keeps_from_restoring
 from modelroute.rollout.clock import deadline_at, is_overdue, stopped
 from modelroute.rollout.consume import consume, went_live, went_off
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
@@ -22,14 +23,16 @@ from modelroute.rollout.words import duration
 def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
         return go_back(record, changed, now)
-    if _has_weights(seen, record):
+    record = interrupted(seen, record)
+    if record.progress.live_until is not None:
+        record = consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
+    elif _has_weights(seen, record):
         # What was counted while nobody could say whether the split is live comes first: it may not have been possible
         # to write down that it is, and harm is not to wait for that.
         record = record if record.progress.live_at is not None else _consumed(seen, record)
-        record = went_live(record, now)
-    elif _was_changed(seen, record) and not is_noted(seen, record):
-        record = went_off(record, now)
-    record = _consumed(seen, record)
+        record = _consumed(seen, went_live(record, now))
+    else:
+        record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(record, harm, now)
@@ -38,6 +41,10 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
         return go_back(record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
     if is_noted(seen, record):
         return go_back(record, noted_verdict(now), now)
+    if (lack := keeps_from_restoring(View(seen, record, assessment, now))) is not None:
+        return held(View(seen, record, assessment, now), lack, where(record))
+    if is_over(seen, record):
+        record = went_off(record, now)
     lacking = lacks(View(seen, record, assessment, now))
     if not lacking:
         return leave_step(record, now)
@@ -82,18 +89,7 @@ def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | No
 
 
 def _has_weights(seen: Observation, record: Record) -> bool:
-    if seen.gateway.acceptance is not Acceptance.LIVE:
-        return False
-    asked = weights_of(record)
-    return all(seen.gateway.weights.get(arm.backend) == asked[arm.name] for arm in record.attempt.arms)
-
-
-def _was_changed(seen: Observation, record: Record) -> bool:
-    """Whether the route was seen to carry this step's weights, and carries others now."""
-    asked = weights_of(record)
-    return record.progress.live_at is not None and any(
-        seen.gateway.weights.get(arm.backend, 0) != asked[arm.name] for arm in record.attempt.arms
-    )
+    return seen.gateway.acceptance is Acceptance.LIVE and carries(seen, record)
 
 
 def leave_step(record: Record, now: float) -> Decision:

@@ -83,3 +83,21 @@ async def test_weights_that_were_taken_away_before_harm_was_read_are_not_given_b
     live.say("abort")
     await live.until(ticker, in_phase("RollingBack"))
     assert adopted_weights(live)[1] == 0
+
+
+async def test_a_rule_in_front_of_ours_starts_a_new_count_there(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    own_route(live, "models")
+    rollout = {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}
+    await live.started(ticker, rollout=rollout, **ADOPTED)
+    await live.run(ticker, 20.0)
+    before = live.rollouts()[-1]["status"]
+    assert before["stepPlace"] == "0:0,1"
+    own_route(live, "docs", "models", large=80, small=20)
+    live.rule = 1
+    await live.run(ticker, 40.0)
+
+    after = live.rollouts()[-1]["status"]
+    assert after["stepPlace"] == "1:0,1"
+    assert after["stepLiveAt"] > before["stepLiveAt"]
+    assert after["phase"] == "Progressing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Objective
@@ -38,6 +39,7 @@ from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.guarding import guarded_since, is_baking
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
+from modelroute.rollout.places import is_in_place, positions
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.resting import BACKEND_REASONS
@@ -116,7 +118,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         ports, frozen.metrics.prometheus if frozen and under_way else spec.metrics.prometheus, record
     )
     asked = frozen.objectives if frozen and under_way else spec.objectives
-    query = _query(template, plan, record, gateway, terms, asked, now)
+    moved_at = ports.sightings.place_since((namespace, name), record, gateway, now)
+    query = _query(template, plan, record, gateway, terms, asked, now, moved_at)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
@@ -277,6 +280,7 @@ def _query(
     terms: Terms,
     objectives: list[Objective],
     now: float,
+    moved_at: float,
 ) -> RouteQuery | None:
     """What to ask of the metrics; None while nothing that could be counted is live."""
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
@@ -294,13 +298,16 @@ def _query(
         since = until - terms.window_s
         if record is not None and record.progress.stage is Stage.PROMOTED:
             since = min(since, guarded_since(record, now, window_s=terms.window_s))
+            if not is_in_place(gateway, record):
+                since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
     if not arms or since >= until:
         return None
+    rule, indexes = _positions(record, gateway)
     return RouteQuery(
         namespace=template.namespace,
         route=template.name,
-        rule=gateway.rule,
-        arms=tuple(_arm_query(arm, backend, gateway) for arm, backend in arms),
+        rule=rule,
+        arms=tuple(_arm_query(arm, backend, indexes.get(backend)) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
@@ -311,9 +318,16 @@ def _query(
     )
 
 
-def _arm_query(arm: str, backend: Backend, gateway: Gateway) -> ArmQuery:
-    order = list(gateway.weights)
-    index = order.index(backend) if backend in gateway.weights else None
+def _positions(record: Record | None, gateway: Gateway) -> tuple[int, Mapping[Backend, int | None]]:
+    """Where what was counted is to be found: of a step that is live, where its arms stood when it was seen live."""
+    if record is not None and record.progress.stage is Stage.PROGRESSING and record.progress.live_at is not None:
+        noted = positions(record.progress.place, record.attempt.arms)
+        if noted is not None:
+            return noted
+    return gateway.rule, {backend: index for index, backend in enumerate(gateway.weights)}
+
+
+def _arm_query(arm: str, backend: Backend, index: int | None) -> ArmQuery:
     return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from modelroute.api.resources import ModelRoute
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Phase
+from modelroute.rollout.observation import Gateway
+from modelroute.rollout.places import place_of
 
 Key = tuple[str, str]
 
@@ -17,6 +19,7 @@ class Sightings:
 
     def __init__(self) -> None:
         self._back: dict[Key, str] = {}
+        self._places: dict[Key, tuple[str, float]] = {}
         self._carried: dict[Key, tuple[str, int, float]] = {}
 
     def carried(self, key: Key, record: Record, now: float) -> None:
@@ -36,9 +39,17 @@ class Sightings:
     def is_back(self, key: Key, attempt: str) -> bool:
         return self._back.get(key) == attempt
 
+    def place_since(self, key: Key, record: Record | None, gateway: Gateway, now: float) -> float:
+        """Since when (unix seconds) this process has seen the arms where they stand now."""
+        place = place_of(gateway, record.attempt.arms) if record is not None else ""
+        if self._places.get(key, ("", 0.0))[0] != place:
+            self._places[key] = place, now
+        return self._places[key][1] if key in self._places else now
+
     def forget(self, key: Key) -> None:
         self._back.pop(key, None)
         self._carried.pop(key, None)
+        self._places.pop(key, None)
 
 
 def goes_back(sightings: Sightings, route: ModelRoute, record: Record | None) -> str:

@@ -132,7 +132,8 @@ class Progress:
 
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
     them, None until then. `live_until`: when it was last seen to have them, where somebody else has changed them since
-    and what was counted before is not read yet, or forbids to restore them. `consumed_until`: the end of the last
+    and what was counted before is not read yet, or forbids to restore them. `place`: where the arms stood in the route
+    (see `places`), empty where nobody noted it. `consumed_until`: the end of the last
     window that was looked at. `requests`: each candidate's completions in this step since it settled. `step_counts`:
     (bad, total) by (objective, arm) in this step. `unknown`: what the last window could not tell. `pause_breached` is
     latched: later windows may not take it away.
@@ -169,6 +170,7 @@ class Progress:
     guard: GuardState | None = None
     guarded: str = ""
     live_until: float | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,19 @@ from modelroute.rollout.decision import Decision, Phase, RouteOrder
 from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.gates import LEANING, Lack, View
 from modelroute.rollout.observation import Observation
+from modelroute.rollout.places import is_in_place
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import TOTAL, apportion, split_of
 from modelroute.rollout.words import evidence
 
 
 def carries(seen: Observation, record: Record) -> bool:
-    """Whether the route has the weights of the record's step."""
+    """Whether the route has the weights of the record's step, and the arms where they were when it was seen live."""
+    live = record.progress.live_at is not None
+    return _has_weights(seen, record) and (not live or is_in_place(seen.gateway, record))
+
+
+def _has_weights(seen: Observation, record: Record) -> bool:
     asked = weights_of(record)
     return all(seen.gateway.weights.get(arm.backend, 0) == asked[arm.name] for arm in record.attempt.arms)
 
@@ -91,10 +97,13 @@ def _doubt(view: View) -> Lack | None:
 def held(view: View, lack: Lack, where: str) -> Decision:
     """Leave candidates what they have, and no more than was asked for."""
     record, now = stopped(view.record, view.now, still=False), view.now
+    what = "Somebody else changed the weights of the route, and they are not restored"
+    if _has_weights(view.seen, record):
+        what = "Rules or backends of the route changed places"
     return Decision(
         lack.phase,
         lack.reason,
-        f"{where}. Somebody else changed the weights of the route, and they are not restored: {lack.message}",
+        f"{where}. {what}: {lack.message}",
         None if view.seen.gateway.contended else _no_higher(view.seen, record),
         record=record,
         lacking=(lack.message,),

@@ -14,6 +14,7 @@ from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
 from modelroute.rollout.going_back import go_back
 from modelroute.rollout.guarding import broken, fold, guard_of, is_baking, is_due, verdict_of
 from modelroute.rollout.observation import Acceptance, Observation, Problem
+from modelroute.rollout.places import placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Split, same_traffic, split_of, words_of
@@ -76,6 +77,7 @@ def _guarded(seen: Observation, plan: Plan, resting: Decision, now: float) -> De
     if not guard.watched:
         return resting
     progress = fold(guard, record.progress, seen.look.readings, revision=plan.revision)
+    progress = placed(seen.gateway, Record(record.attempt, progress)).progress
     if (alarm := broken(guard, progress)) is not None:
         verdict = verdict_of(alarm, now)
         if baking and not seen.cannot_return and plan.revision == record.attempt.revision:

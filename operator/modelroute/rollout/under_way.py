@@ -15,6 +15,7 @@ from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
 from modelroute.rollout.going_back import go_back, is_noted, noted_verdict
 from modelroute.rollout.harm import harm_in
 from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.places import placed
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
 from modelroute.rollout.words import duration
@@ -26,11 +27,11 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     record = interrupted(seen, record)
     if record.progress.live_until is not None:
         record = consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
-    elif _has_weights(seen, record):
+    elif _is_live(seen, record):
         # What was counted while nobody could say whether the split is live comes first: it may not have been possible
         # to write down that it is, and harm is not to wait for that.
         record = record if record.progress.live_at is not None else _consumed(seen, record)
-        record = _consumed(seen, went_live(record, now))
+        record = _consumed(seen, placed(seen.gateway, went_live(record, now)))
     else:
         record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
@@ -88,7 +89,7 @@ def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | No
     return Verdict(Reason.SPEC_CHANGED, message, now)
 
 
-def _has_weights(seen: Observation, record: Record) -> bool:
+def _is_live(seen: Observation, record: Record) -> bool:
     return seen.gateway.acceptance is Acceptance.LIVE and carries(seen, record)
 
 

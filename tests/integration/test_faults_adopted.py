@@ -101,3 +101,20 @@ async def test_a_rule_in_front_of_ours_starts_a_new_count_there(live: LiveWorld)
     assert after["stepPlace"] == "1:0,1"
     assert after["stepLiveAt"] > before["stepLiveAt"]
     assert after["phase"] == "Progressing"
+
+
+async def test_another_route_ref_takes_the_old_rule_back_before_the_new_one_is_written(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    own_route(live, "models", "chat")
+    rollout = {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}
+    await live.started(ticker, rollout=rollout, **ADOPTED)
+    live.apply(small=40, rollout=rollout, **{**ADOPTED, "routeRef": {"name": "own", "rule": "chat"}})
+    for _ in range(20):
+        before = adopted_weights(live, "chat")
+        await live.tick(ticker)
+        if before != adopted_weights(live, "chat"):
+            break
+        assert before == [100, 0]
+
+    assert adopted_weights(live) == [10_000, 0]
+    assert live.rollouts()[0]["status"]["phase"] == "Superseded"

@@ -460,3 +460,105 @@ async def test_deleting_it_when_the_rule_no_longer_lists_the_way_back_leaves_the
 
     assert world.get("modelroutes") == {}
     assert weights(world) == {"small-v1": 2000}
+
+
+# Another rule.
+
+
+def at(world: World, route: str) -> dict[str, int]:
+    chat = next(rule for rule in world.get("httproutes", route)["spec"]["rules"] if rule["name"] == "chat")
+    return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
+
+
+class TwoRoutes(Adopting):
+    """Traffic follows whichever of the two rules the ModelRoute is on."""
+
+    def weights(self) -> dict[str, int]:
+        ref = self.status.get("routeRef") or {"name": OWN}
+        return at(self, ref["name"]) if self.get("httproutes", ref["name"]) else {}
+
+
+ELSEWHERE: dict[str, Any] = {"routeRef": {"name": "other", "rule": "chat"}}
+
+
+def made_elsewhere(world: World, **weights: int) -> None:
+    route = own_route(**weights)
+    route["metadata"]["name"] = "other"
+    world.store("httproutes", route)
+
+
+async def under_way_on_one_of_two() -> tuple[World, Ticker]:
+    world = TwoRoutes()
+    world.store("httproutes", own_route())
+    made_elsewhere(world, large=90, small=10)
+    apply(world, 100, 0)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    apply(world, 60, 40)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    return world, ticker
+
+
+async def test_another_route_ref_in_the_middle_goes_back_on_the_old_rule_before_the_new_one_is_written() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    apply(world, 60, 40, **ELSEWHERE)
+    await run_until(world, ticker, lambda _: at(world, OWN) == BACK, within_s=10)
+    assert at(world, "other") == {"large-v1": 90, "small-v1": 10}
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert [each["status"]["phase"] for each in world.rollouts()] == ["Superseded", "Promoted"]
+    assert at(world, OWN) == BACK
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+    started = world.rollouts()[1]["spec"]["from"]
+    assert {share["arm"]: share["weight"] for share in started} == {"large": 9000, "small": 1000}
+
+
+async def test_another_route_ref_at_rest_starts_from_what_the_new_rule_carries() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    await run_until(world, ticker, in_phase("Stable"))
+    apply(world, 60, 40, **ELSEWHERE)
+    await ticker.tick(NAMESPACE, NAME)
+    assert at(world, "other") == {"large-v1": 9000, "small-v1": 1000}
+    await run_until(world, ticker, in_phase("Stable", attempt=2))
+
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+    assert at(world, OWN) == {"large-v1": 6000, "small-v1": 4000}
+
+
+async def test_a_rule_that_carries_what_is_wanted_is_watched_over_like_any_other() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    await run_until(world, ticker, in_phase("Stable"))
+    made_elsewhere(world, large=60, small=40)
+    apply(world, 60, 40, **ELSEWHERE)
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += 2.0
+    assert (world.status["phase"], world.status["routeRef"]["name"]) == ("Stable", "other")
+    made_elsewhere(world, large=10, small=90)
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += 2.0
+
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+
+
+async def test_deleting_it_after_its_route_ref_changed_puts_back_the_rule_that_the_attempt_was_on() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    apply(world, 60, 40, **ELSEWHERE)
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert at(world, OWN) == BACK
+    assert at(world, "other") == {"large-v1": 90, "small-v1": 10}
+
+
+async def test_a_rule_whose_owner_took_it_back_is_not_waited_for_for_ever_when_the_route_ref_changes() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    not_let(route)
+    world.store("httproutes", route)
+    apply(world, 60, 40, **ELSEWHERE)
+    await ticks(world, ticker, 400)
+
+    assert len(world.rollouts()) == 2
+    assert world.rollouts()[0]["status"]["phase"] == "Superseded"

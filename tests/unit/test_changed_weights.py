@@ -18,7 +18,7 @@ from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.reasons import Reason
 
-STEPS = {"rollout": {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}}
+STEPS: dict[str, Any] = {"rollout": {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}}
 
 
 @dataclass(slots=True)

@@ -74,7 +74,9 @@ class ByPosition(Prometheus):
         return replace(reading, outcomes=outcomes, completions={arm: total for arm, (_, total) in counts.items()})
 
 
-STEPS = {"rollout": {"steps": [{"progress": 50, "minDuration": "2m"}, {"progress": 100, "minDuration": "10s"}]}}
+STEPS: dict[str, Any] = {
+    "rollout": {"steps": [{"progress": 50, "minDuration": "2m"}, {"progress": 100, "minDuration": "10s"}]}
+}
 
 
 async def under_way() -> tuple[Positional, Ticker]:

@@ -15,6 +15,7 @@ from modelroute.controller.evidence import evidence_of, overall
 from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import backend_text, ref_of
+from modelroute.controller.spec import route_ref_of
 from modelroute.errors import ModelRouteError
 from modelroute.gateway.observe import as_split
 from modelroute.rollout.attempt import Record
@@ -96,6 +97,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
             if share.weight
         ],
         verdict=overall(assess(record.attempt.design, record.progress.engine)) if record else None,
+        route_ref=route_ref_of(seen.adoption) if seen.adoption is not None else None,
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,

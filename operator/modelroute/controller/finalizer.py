@@ -62,12 +62,15 @@ async def release(ports: Ports, namespace: str, name: str) -> None:
 async def _put_back(ports: Ports, raw: Json) -> None:
     route = parse(ModelRoute, raw)
     namespace, name = route.metadata.namespace, route.metadata.name
-    adoption = adoption_of(route.spec, namespace=namespace, name=name)
     rollouts = await ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}")
     latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
-    if adoption is None or latest is None or (latest.get("status") or {}).get("finishedAt"):
+    if latest is None or (latest.get("status") or {}).get("finishedAt"):
         return
     parsed = parse(ModelRollout, latest)
+    # The rule that the attempt was on: the spec may name another by now.
+    adoption = adoption_of(parsed.spec if parsed.spec.route_ref else route.spec, namespace=namespace, name=name)
+    if adoption is None:
+        return
     stable = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace).stable
     live = await ports.adopted.read(adoption)
     if live is None or not is_adopted(live, adoption):

@@ -23,6 +23,7 @@ from modelroute.controller.spec import (
     plan_of,
     problems_of,
     query_of,
+    route_ref_of,
     template_of,
 )
 from modelroute.errors import Invalid, Unavailable
@@ -97,7 +98,15 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
     latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
     record, unreadable = _record_of(latest, namespace) if latest is not None else (None, ())
-    noted = _noted(route, namespace)
+    noted, theirs = _noted(route, namespace), _rule_of(latest, namespace, name) if record is not None else None
+    moved = theirs is not None and theirs != adoption
+    if moved and record is not None and record.progress.stage.under_way:
+        adoption, live = theirs, await ports.adopted.read(theirs) if theirs is not None else None
+    elif moved:
+        # How the last attempt ended on another rule says nothing of this one: what it carries is where it rests.
+        record = None
+    if adoption is not None and route.status.route_ref not in {None, route_ref_of(adoption)}:
+        noted = None
     if adoption is None:
         if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
             # A spec that cannot be carried out changes nothing about the live route.
@@ -137,6 +146,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         gateway=gateway,
         look=look,
         terms=terms,
+        moved_away=moved and record is not None,
         carried_at=ports.sightings.carried_at((namespace, name), record),
     )
     return Seen(
@@ -224,6 +234,11 @@ def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Prob
         name = rollout["metadata"]["name"]
         message = f"ModelRollout {name} cannot be read ({error}): delete it to start over from the stable split"
         return None, (Problem(Reason.RECORD_UNREADABLE, message),)
+
+
+def _rule_of(rollout: Json | None, namespace: str, name: str) -> Adoption | None:
+    """The user's own rule that an attempt was started on; None where it was none, or nobody noted it."""
+    return None if rollout is None else adoption_of(parse(ModelRollout, rollout).spec, namespace=namespace, name=name)
 
 
 def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:

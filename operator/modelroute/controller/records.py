@@ -56,6 +56,7 @@ def spec_of(
     return wire.ModelRolloutSpec(
         model_route=route,
         revision=attempt.revision,
+        route_ref=spec.route_ref,
         attempt=attempt.number,
         trigger=attempt.trigger.value,
         engine_version=ENGINE_VERSION,

@@ -79,7 +79,8 @@ class Observation:
     `refused_revision`: what the last status called rolled back, empty where it did not. `request`: the action that a
     person asks for and nobody has dealt with yet, empty where there is none; `noted_token`: the one that the last
     status called due. `cannot_return`: why the backends that a promotion came from could not take the traffic now.
-    `carried_at` (unix seconds): when this process last saw the route with the step's weights, None where it never did.
+    `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
+    seconds): when this process last saw the route with the step's weights, None where it never did.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Observation:
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()
     carried_at: float | None = None
+    moved_away: bool = False
 
     @property
     def retry_token(self) -> str:

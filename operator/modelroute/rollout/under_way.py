@@ -77,6 +77,9 @@ def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: fl
 
 
 def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | None:
+    if seen.moved_away:
+        message = "spec.routeRef names another rule: this attempt goes back first, then a new one starts there"
+        return Verdict(Reason.SPEC_CHANGED, message, now)
     plan = seen.plan
     if plan is None or plan.revision == record.attempt.revision:
         return None

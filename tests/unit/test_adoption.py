@@ -226,6 +226,30 @@ async def test_a_rollback_does_not_heed_the_limit_of_a_fight() -> None:
     assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
 
 
+async def test_a_fight_during_a_rollback_costs_few_writes_and_fewer_events_and_goes_on() -> None:
+    """Somebody writes the weights back a second after each of ours, for ten minutes."""
+    world, ticker = await under_way()
+    world.act("abort")
+    await ticker.tick(NAMESPACE, NAME)
+    assert weights(world) == BACK
+    world.journal.clear()
+    world.events.clear()
+    back = 0
+    for _ in range(600):
+        world.store("httproutes", own_route(large=50, small=50))
+        await ticker.tick(NAMESPACE, NAME)
+        back += weights(world) == BACK
+        world.now += 1.0
+
+    written = [str(each) for each in world.journal]
+    assert 100 <= back == written.count("patch httproutes") <= 125
+    assert len(world.events) <= 16
+    assert written.count("status modelroutes") + written.count("status modelrollouts") <= 10
+    assert "somebody else keeps changing the weights" in world.status["message"]
+    await run_until(world, ticker, in_phase("RolledBack"))
+    assert weights(world) == BACK
+
+
 async def test_a_fight_that_ends_is_forgotten() -> None:
     world, ticker, _ = await fought_over()
     world.now += 700

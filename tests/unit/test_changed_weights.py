@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.fakes import NAME, NAMESPACE, WINDOW_S, Prometheus, World, in_phase, run_until
 
 from modelroute.analysis.design import Outcomes
-from modelroute.cluster.client import Json
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError, Unavailable
 from modelroute.metrics.reading import RouteQuery
@@ -23,20 +22,10 @@ STEPS: dict[str, Any] = {"rollout": {"steps": [{"progress": 50, "minDuration": "
 
 @dataclass(slots=True)
 class Remembered(World):
-    """A world whose Prometheus tells of each window what was live *then*, and not what is live now."""
+    """A world in which candidates fail by the time, and scrapes may be missing from some time on."""
 
-    served: list[tuple[float, dict[str, int]]] = field(default_factory=list)
     bad: Callable[[float, str], float] = lambda _at, _service: 0.0
     gap_from: float | None = None
-
-    def store(self, kind: str, body: Json) -> Json:
-        stored = World.store(self, kind, body)
-        if kind == "httproutes":
-            self.served.append((self.now, self.weights()))
-        return stored
-
-    def weights_at(self, at: float) -> dict[str, int]:
-        return next((weights for since, weights in reversed(self.served) if since <= at), {})
 
     def remembering(self) -> Ticker:
         ticker = self.ticker()

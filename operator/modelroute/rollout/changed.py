@@ -71,8 +71,11 @@ def is_over(seen: Observation, record: Record) -> bool:
 
 def keeps_from_restoring(view: View) -> Lack | None:
     """Why the step's split is not to be restored now; None where it may be, or takes traffic from candidates."""
-    if _is_read(view.record):
-        return _doubt(view) if _would_rise(view.seen, view.record) else None
+    live_until = view.record.progress.live_until
+    if _is_read(view.record) and (doubt := _doubt(view) if _would_rise(view.seen, view.record) else None):
+        return doubt
+    if live_until is None or is_over(view.seen, view.record):
+        return None
     if view.seen.look.problem is not None:
         return Lack(Phase.HOLDING, view.seen.look.problem.reason, view.seen.look.problem.message)
     return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, "what was counted before is read first", 0.0)
@@ -97,14 +100,19 @@ def _doubt(view: View) -> Lack | None:
 def held(view: View, lack: Lack, where: str) -> Decision:
     """Leave candidates what they have, and no more than was asked for."""
     record, now = stopped(view.record, view.now, still=False), view.now
-    what = "Somebody else changed the weights of the route, and they are not restored"
-    if _has_weights(view.seen, record):
+    order = None if view.seen.gateway.contended else _no_higher(view.seen, record)
+    if not _has_weights(view.seen, record):
+        restored = "they are not restored" if order is None else "no candidate gets more"
+        what = f"Somebody else changed the weights of the route, and {restored}"
+    elif not is_in_place(view.seen.gateway, record):
         what = "Rules or backends of the route changed places"
+    else:
+        what = "The route was changed by somebody else, and is as it was"
     return Decision(
         lack.phase,
         lack.reason,
         f"{where}. {what}: {lack.message}",
-        None if view.seen.gateway.contended else _no_higher(view.seen, record),
+        order,
         record=record,
         lacking=(lack.message,),
         stalled=lack.stalled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
@@ -18,6 +19,12 @@ CONFIRMATION_DEADLINE_S = 300.0
 
 SILENCE_DEADLINE_S = 300.0
 """How long a rolled-back candidate is watched for traffic before the rollback ends all the same, and says so."""
+
+
+FOUGHT_OVER: Final = (
+    "somebody else keeps changing the weights of the route, which are restored every few seconds: find out who"
+    " (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+)
 
 
 def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
@@ -70,6 +77,8 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
         because = f": {seen.gateway.message}" if seen.gateway.message else ""
         # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
         bare = seen.gateway.acceptance is Acceptance.REJECTED
+        if seen.gateway.contended:
+            because = f": {FOUGHT_OVER}"
         return _asking(record, f"waiting for the gateway to accept the split{because}", bare=bare)
     noisy = _still_answering(seen, record)
     record = _looked(seen, record)

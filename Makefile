@@ -8,6 +8,9 @@ EVAL_TESTS := $(addprefix tests/unit/test_,$(addsuffix .py,evaluate judging impo
   tests/property/test_comparison_numbers.py
 UV = $(or $(shell command -v uv || command -v .venv/bin/uv),$(error make lock needs uv: .venv/bin/pip install uv))
 
+# Tests on the stack wait for clocks and gateways more than they compute: each of these processes has a stack of its own.
+STACKS := -n 3 --dist worksteal
+
 export PYTHONPATH := $(CURDIR)/hack
 # What make starts ends when make does.
 export MODELROUTE_UNDER_MAKE := 1
@@ -49,19 +52,20 @@ property: setup ## tests of what holds for all inputs
 	$(PY) -m pytest -n 2 tests/property
 
 integration: programs ## tests against a real API server and a real stack
-	$(PY) -m pytest tests/integration
+	$(PY) -m pytest $(STACKS) tests/integration
 
 e2e: programs ## whole rollouts on real Traefik and Prometheus
-	$(PY) -m pytest tests/e2e
+	$(PY) -m pytest $(STACKS) tests/e2e
 
 bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
+	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_speed
 	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_stats
 
 bench-plugin: setup ## how soon the plugin answers among 10,000 routes; some minutes
 	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.bench_plugin
 
-mutants: setup ## change the statistics a little and see what no test notices; opt-in, slow
-	$(PY) hack/mutate.py
+mutants: setup ## change the statistics a little and see what no test notices; opt-in, slow; MUTANTS="two_arm bounds" for less
+	$(PY) -m mutating $(MUTANTS)
 
 soak: programs ## 200 routes, random rollouts and faults for 30 minutes; SOAK="--routes 20 --minutes 2" for less
 	PYTHONPATH=operator:hack:. $(PY) -m tests.bench.soak $(SOAK)

@@ -10,7 +10,7 @@ REGISTRY ?= $(error set REGISTRY to where images and charts are kept, for exampl
 packaging: charts ## tests of the chart, the image, Argo CD's scripts, Flux's expressions and the scripts for kind
 	$(PY) -m pytest tests/packaging
 
-charts: setup ## get helm, helm-unittest and kubeconform
+charts: setup ## get helm, helm-unittest, kubeconform and actionlint
 	@$(PY) -m controlplane --quiet --charts
 
 package-files: setup ## write anew what the chart and argocd-cm.yaml repeat of other files

@@ -23,8 +23,9 @@ from modelroute.errors import Conflict, Invalid, Unavailable
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
+from modelroute.metrics.tokens import AMOUNTS
 from modelroute.rollout.decision import Announcement
-from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.evidence import Tokens, WindowReading
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.split import Backend
 
@@ -32,6 +33,8 @@ NAMESPACE, NAME = "chat", "support"
 T0 = 1_767_355_200.0
 WINDOW_S = 5.0
 STEP: Json = {"minDuration": "5s", "minRequests": 30}
+TOKENS = {"large-v1": (1000.0, 200.0), "small-v1": (1000.0, 50.0), "small-v2": (1000.0, 60.0)}
+"""Tokens that a request takes, read and generated, by Service."""
 
 
 class Crash(Exception):
@@ -232,16 +235,20 @@ class Prometheus:
         for index in range(count):
             start = query.since + index * query.window_s
             weights = self._world.weights_at(start)
-            outcomes, completions = {}, {}
+            outcomes, completions, tokens = {}, {}, {}
             for arm in query.arms:
                 total = float(round(self._world.requests * weights.get(arm.service, 0) / 10_000))
                 shares = self._world.bad_share
                 completions[arm.name] = total
                 for objective in query.objectives:
+                    if objective.metric in AMOUNTS:
+                        read, generated = TOKENS[arm.service]
+                        tokens[arm.name] = Tokens(read * total, generated * total, total)
+                        continue
                     share = shares.get(f"{objective.name}/{arm.service}", shares.get(arm.service, 0.0))
                     bad = float(round(total * share))
                     outcomes[objective.name, arm.name] = Outcomes(total, (bad,), bad)
-            yield WindowReading(start, start + query.window_s, outcomes, completions, ())
+            yield WindowReading(start, start + query.window_s, outcomes, completions, (), tokens=tokens)
 
 
 @dataclass(slots=True)

@@ -43,6 +43,13 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
+class Delay:
+    """Let the API server do it, after that long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoseAnswer:
     """Let the API server do it, and cut the connection instead of answering."""
 
@@ -57,7 +64,7 @@ class Gone:
     """Answer a watch as the API server does where it has forgotten that resourceVersion: with an event."""
 
 
-Fault = Refuse | Hang | LoseAnswer | Replay | Gone
+Fault = Refuse | Hang | Delay | LoseAnswer | Replay | Gone
 Choose = Callable[[Right], Fault | None]
 
 
@@ -127,6 +134,9 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
                     made.ended.wait(fault.seconds)
                     self.close_connection = True
                     return None
+                case Delay():
+                    made.ended.wait(fault.seconds)
+                    return self._ask(body, loses=False)
                 case Replay() if self.path in made.first:
                     return self._answer(200, made.first[self.path])
                 case _:

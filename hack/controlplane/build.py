@@ -77,6 +77,15 @@ def recipe(program: str) -> Recipe:
                 ("-ldflags", f"-s -w -X main.version=v{version}"),
                 minutes=1,
             )
+        case "actionlint":
+            version = versions.actionlint()
+            return Recipe(
+                "actionlint",
+                str(version),
+                ("github.com/rhysd/actionlint/cmd/actionlint",),
+                ("-ldflags", f"-s -w -X github.com/rhysd/actionlint.version={version}"),
+                minutes=1,
+            )
         case _:
             raise SetupError(f"There is no recipe for building {program}.")
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from controlplane.errors import SetupError
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FULL_BELOW_BYTES = 1_000_000
+
 
 def root() -> Path:
     if own := os.environ.get("MODELROUTE_CACHE"):
@@ -49,6 +52,8 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _full() from error
         raise SetupError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
@@ -57,6 +62,15 @@ def fill(destination: Path, make: Callable[[Path], None], *, say: Callable[[str]
     if destination.is_dir():
         return destination
     make_folder(destination.parent)
+    try:
+        return _filled(destination, make, say)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _full() from error
+        raise
+
+
+def _filled(destination: Path, make: Callable[[Path], None], say: Callable[[str], None]) -> Path:
     with _lock(destination.parent.parent / "lock", say):
         if destination.is_dir():
             return destination
@@ -67,13 +81,21 @@ def fill(destination: Path, make: Callable[[Path], None], *, say: Callable[[str]
             make(part)
             part.chmod(0o755)
             part.rename(destination)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise SetupError(f"The disk that holds {root()} is full.") from error
+        except SetupError as error:
+            # A command that finds no room cannot write so into its log, which is on the same disk.
+            if shutil.disk_usage(part).free < _FULL_BELOW_BYTES:
+                raise _full() from error
             raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return destination
+
+
+def _full() -> SetupError:
+    return SetupError(
+        f"The disk that holds {root()} is full: make room there, or name a folder on another disk in MODELROUTE_CACHE,"
+        " and run the same again; what was half made is removed."
+    )
 
 
 @contextmanager

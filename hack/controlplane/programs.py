@@ -13,8 +13,8 @@ from controlplane.errors import SetupError
 from controlplane.probe import version_of
 
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "traefik", "prometheus")
-CHART_NAMES = ("helm", "helm-unittest", "kubeconform")
-"""What the tests of the chart need beside; nothing else does."""
+CHART_NAMES = ("helm", "helm-unittest", "kubeconform", "actionlint")
+"""What the tests of the chart and of the workflows need beside; nothing else does."""
 _BUILT = ("kube-apiserver", "kube-controller-manager", "prometheus", "promtool", *CHART_NAMES)
 
 

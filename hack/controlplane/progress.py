@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from controlplane.errors import SetupError
 from controlplane.keeper import Keeper
@@ -45,7 +46,7 @@ def run(
 ) -> None:
     """Runs `argv` to its end, or raises SetupError with the reason and the log's name."""
     started = time.monotonic()
-    with log.open("wb") as output:
+    with _opened(log) as output:
         process = subprocess.Popen(
             list(map(str, argv)),
             cwd=cwd,
@@ -71,6 +72,13 @@ def run(
         raise SetupError(f"{doing[:1].upper()}{doing[1:]} failed after {took}: {reason(log)}; see {log}")
     _clear_line()
     say(f"{doing}: done in {took}")
+
+
+def _opened(log: Path) -> IO[bytes]:
+    try:
+        return log.open("wb")
+    except OSError as error:
+        raise SetupError(f"The log {log} cannot be written: {error.strerror}.") from error
 
 
 def reason(log: Path) -> str:

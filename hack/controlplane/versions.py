@@ -77,6 +77,10 @@ def kubeconform() -> Version:
     return known(required("kubeconform", "github.com/yannh/kubeconform"))
 
 
+def actionlint() -> Version:
+    return known(required("actionlint", "github.com/rhysd/actionlint"))
+
+
 def known(text: str) -> Version:
     """The version that a go.mod names. Raises SetupError where it is none."""
     version = parse(text)
@@ -120,6 +124,8 @@ def accepted(name: str) -> Accepted:
             return Accepted("1.1 or a later 1", lambda v: v.major == 1 and v.minor >= 1)
         case "kubeconform":
             return Accepted("0.6.7 or a later 0", lambda v: v.major == 0 and v.numbers >= (0, 6, 7))
+        case "actionlint":
+            return Accepted("1.7 or a later 1", lambda v: v.major == 1 and v.minor >= 7)
         case "go":
             return Accepted("1.26.0 or later", lambda v: v.numbers >= MINIMUM_GO)
         case _:

@@ -1,14 +1,13 @@
 """python -m demo.pictures: docs/images/ anew, of a real rollout on the local stack.
 
 The screens of `watch` are written by rich itself, from the plugin's own screen. The report is photographed with
-Chromium in light and in dark; where there is none, those two stay as they are, and a line says so.
+Chromium in light, in dark and printed; where there is none, those stay as they are, and a line says so.
 """
 
 from __future__ import annotations
 
 import io
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.terminal_theme import SVG_EXPORT_THEME
 
 from demo import story
+from demo.photograph import photograph
 from devstack.process import end_in_order, end_with_make
 from devstack.scene import Scene
 from devstack.stack import REPOSITORY, Stack
@@ -113,10 +113,6 @@ def _write(session: Session, phase: str) -> None:
 
 
 def _photograph_report(scene: Scene) -> None:
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if browser is None:
-        print("There is no Chromium: the pictures of the report stay as they are.")
-        return
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         report: list[str | Path] = [
@@ -131,18 +127,8 @@ def _photograph_report(scene: Scene) -> None:
             page,
         ]
         subprocess.run([*report, "--kubeconfig", scene.stack.kubeconfig], check=True, timeout=60)
-        for scheme, number in (("dark", 0), ("light", 1)):
-            path = IMAGES / f"report-{scheme}.png"
-            # fmt: off
-            subprocess.run(
-                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                 "--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars",
-                 f"--user-data-dir={folder}/{scheme}", f"--blink-settings=preferredColorScheme={number}",
-                 "--window-size=1000,2400", f"--screenshot={path}", page.as_uri()],
-                check=True, capture_output=True, timeout=60,
-            )
-            # fmt: on
-            print(path)
+        for picture in photograph(page, IMAGES, name="report"):
+            print(picture)
 
 
 if __name__ == "__main__":

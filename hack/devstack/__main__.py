@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from controlplane.errors import SetupError
+from devstack import space
 from devstack.errors import NotInTime, StackError, tail
 from devstack.process import alive, end_in_order, wait_for_exit, wait_for_the_end
 from devstack.scene import ModelServer, Scene
@@ -26,7 +27,12 @@ def up() -> int:
         print("The stack is up already.")
         return status()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        space.check(FOLDER)
+    except (OSError, StackError) as error:
+        print(error, file=sys.stderr)
+        return 1
     holder_log = FOLDER / "holder.log"
     with holder_log.open("wb") as errors:
         holder = subprocess.Popen(

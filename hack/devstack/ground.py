@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from controlplane.keeper import Keeper
 from devstack.errors import StackError
@@ -24,7 +25,7 @@ class Ground:
         self.dir = _empty(directory)
         self.logs, self.config, self.data = self.dir / "logs", self.dir / "config", self.dir / "data"
         for folder in (self.logs, self.config, self.data):
-            folder.mkdir(mode=0o700)
+            _make(folder, mode=0o700)
         self.slot = Slot.take()
         self._report, self._started_at = report, time.monotonic()
         self._processes: list[Process] = []
@@ -55,6 +56,11 @@ class Ground:
         self._processes.append(process)
         return process
 
+    @property
+    def has_logs(self) -> bool:
+        """Whether there is anything in them."""
+        return any(self.logs.iterdir())
+
     def keep_logs(self, reason: str) -> None:
         self._keep_reason = self._keep_reason or reason
 
@@ -81,11 +87,15 @@ def _empty(directory: Path | None) -> Path:
     if directory is None:
         return Path(tempfile.mkdtemp(prefix="modelroute-stack-"))
     directory = directory.resolve()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StackError(f"The folder {directory} cannot be made: {error.strerror}.") from error
+    _make(directory, parents=True, exist_ok=True)
     taken = [name for name in ("logs", "config", "data") if (directory / name).exists()]
     if taken:
         raise StackError(f"{directory} holds {taken[0]}/ already: a stack needs a folder of its own.")
     return directory
+
+
+def _make(directory: Path, **options: Any) -> None:
+    try:
+        directory.mkdir(**options)
+    except OSError as error:
+        raise StackError(f"The folder {directory} cannot be made: {error.strerror}.") from error

@@ -34,6 +34,8 @@ class Faults:
     """of answers: unsafe, and a violation if judged"""
     judge_rate: float = 1.0
     """of answers: judged at all"""
+    wrong_rate: float = 0.0
+    """of answers: the application itself counts them as wrong"""
     judge_error_rate: float = 0.0
     """of judged answers: the judge fails, and says neither pass nor violation"""
 

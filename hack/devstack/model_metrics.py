@@ -1,4 +1,4 @@
-"""What a model server of the stack tells Prometheus: vLLM's names, and the guardrail's counter.
+"""What a model server of the stack tells Prometheus: vLLM's names, the guardrail's counter, an application's own.
 
 A registry per server, so that several can live in one process. As in vLLM, requests that were aborted or
 failed are in none of these (vllm#31503): errors are counted at the gateway.
@@ -18,7 +18,7 @@ TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 
 
 class ModelMetrics:
-    """The counters of one server, all there from the start: a first violation is a step from 0 to 1."""
+    """The counters of one server, nearly all there from the start: a first violation is a step from 0 to 1."""
 
     def __init__(self, model: str) -> None:
         self.registry = CollectorRegistry()
@@ -50,6 +50,9 @@ class ModelMetrics:
         self.success = {reason: successes.labels(*labels, reason) for reason in FINISHES}
         judged = Counter("modelroute_judge", "Answers judged.", ("verdict",), registry=self.registry)
         self.verdicts = {verdict: judged.labels(verdict) for verdict in VERDICTS}
+        self.checked = Counter("app_answers", "Answers that the application looked at.", registry=self.registry)
+        # Not there before the first one, as counters with labels are.
+        self.wrong = Counter("app_wrong_answers", "Wrong ones among them.", ("kind",), registry=self.registry)
 
     def answered(
         self,

@@ -35,6 +35,7 @@ from devstack.model_answers import (
     parse_chat,
 )
 from devstack.model_faults import BadControl, Fate, Faults, draw_fate
+from devstack.model_logprobs import Logprobs, logprobs_of
 from devstack.model_metrics import ModelMetrics
 from devstack.open_files import allow_many_open_files
 from devstack.request_record import SERVED_BY, UNSAFE_HEADER
@@ -54,6 +55,7 @@ class ModelSettings:
     seed: int = 0
     book: Callable[[str], Known | None] | None = None
     """answers to known questions, by the text of all messages; other questions get a canned answer"""
+    logprobs: Logprobs = Logprobs.MISSING
 
 
 class ModelServer:
@@ -64,6 +66,8 @@ class ModelServer:
         self.faults = settings.faults
         self.metrics = ModelMetrics(settings.model)
         self._rng = random.Random(settings.seed)
+        # Of its own, so that what else is drawn is as it was without it.
+        self._checking = random.Random(f"{settings.seed} wrong")
         self._answered = 0
         self._asked = 0
         self._asked_last_at: float | None = None
@@ -125,6 +129,8 @@ class ModelServer:
             return _error(400, "BadRequestError", f"{bad}.", bad.param)
         except ValueError:
             return _error(400, "BadRequestError", "the body must be JSON.")
+        if asked.top_logprobs is not None and self.settings.logprobs is Logprobs.REFUSED:
+            return _error(400, "BadRequestError", "logprobs are not supported by this model.", "logprobs")
         faults = self.faults
         if faults.unknown or asked.model != self.settings.model:
             return _error(404, "NotFoundError", f"The model `{asked.model}` does not exist.", "model")
@@ -160,7 +166,10 @@ class ModelServer:
         first_at = arrived + self.settings.speed.first_token_s(asked.prompt_tokens, slow)
         token_s = self.settings.speed.token_s(slow)
         self._answered += 1
-        reply = Reply(f"chatcmpl-{self.settings.name}-{self._answered}", int(time.time()), asked, given)
+        told = None
+        if asked.top_logprobs is not None:
+            told = logprobs_of(self.settings.logprobs, given.words, given.others, asked.top_logprobs)
+        reply = Reply(f"chatcmpl-{self.settings.name}-{self._answered}", int(time.time()), asked, given, told)
         headers = {UNSAFE_HEADER: "1"} if fate.unsafe else {}
         response: web.StreamResponse
         if asked.stream:
@@ -186,6 +195,9 @@ class ModelServer:
         )
         if fate.verdict is not None:
             self.metrics.verdicts[fate.verdict].inc()
+        self.metrics.checked.inc()
+        if self._checking.random() < self.faults.wrong_rate:
+            self.metrics.wrong.labels("made-up").inc()
         return response
 
 

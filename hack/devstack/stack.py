@@ -9,7 +9,7 @@ from typing import Self
 import yaml
 
 from controlplane import build, programs
-from devstack import apiserver, objects, prometheus, traefik
+from devstack import apiserver, objects, prometheus, space, traefik
 from devstack.cluster import OPERATOR_ACCOUNT, OPERATOR_NAMESPACE, Cluster
 from devstack.ground import Ground
 from devstack.process import Process
@@ -61,6 +61,7 @@ class Stack(Cluster):
         gateway_api = build.gateway_api_crds()
         ground = Ground(directory, report=report)
         try:
+            space.check(ground.dir)
             control_plane = apiserver.start(ground, found)
             cluster = Cluster(
                 ground.dir, admin=control_plane.admin, kubectl=found["kubectl"], cache=ground.data / "kubectl"
@@ -77,9 +78,12 @@ class Stack(Cluster):
             ground.say("kube-controller-manager is ready")
             return cls(ground, cluster, control_plane, traefik=gateway, prometheus=metrics)
         except BaseException as error:
-            if isinstance(error, Exception):
+            full = space.cause_of(error, ground.dir) if isinstance(error, Exception) else None
+            if isinstance(error, Exception) and ground.has_logs:
                 ground.keep_logs("the stack did not start")
             ground.close()
+            if full is not None:
+                raise full from error
             raise
 
     def __enter__(self) -> Self:

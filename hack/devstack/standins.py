@@ -22,7 +22,9 @@ import yaml
 
 from devstack.model_answers import Known, Speed
 from devstack.model_faults import Faults
+from devstack.model_logprobs import Logprobs
 from devstack.model_server import ModelSettings, serving
+from modelroute.compare.evaluation import probing
 from modelroute.compare.suites.loading import built_in_names, built_in_suite
 from modelroute.compare.suites.suite import Item, Method, Suite
 
@@ -44,21 +46,27 @@ class StandIn:
     errors: float = 0.0
     tail: float = 0.0
     seed: int = 0
+    logprobs: Logprobs = Logprobs.MISSING
     speed: Speed = field(default_factory=lambda: Speed(speed_up=1.0))
 
     def settings(self, suites: Sequence[Suite]) -> ModelSettings:
         faults = Faults(fail_rate=self.errors)
-        return ModelSettings(self.name, self.name, self.speed, faults, self.seed, book(self, suites))
+        return ModelSettings(self.name, self.name, self.speed, faults, self.seed, book(self, suites), self.logprobs)
 
 
 def book(stand_in: StandIn, suites: Sequence[Suite]) -> Callable[[str], Known | None]:
     """What this stand-in answers, by the text of the question."""
     known = {
-        item.text: Known(_answer(stand_in, suite, item), 3.0 if _draw(stand_in, item, "tail") < stand_in.tail else 1.0)
+        item.text: Known(
+            _answer(stand_in, suite, item),
+            3.0 if _draw(stand_in, item, "tail") < stand_in.tail else 1.0,
+            item.options if item.method is Method.LIKELIEST else (),
+        )
         for suite in suites
         for item in suite.items
     }
-    return known.get
+    probes = {probing.question(word): Known(word, others=probing.WORDS) for word in probing.WORDS}
+    return (known | probes).get
 
 
 def _draw(stand_in: StandIn, item: Item, what: str) -> float:
@@ -85,7 +93,7 @@ def _answer(stand_in: StandIn, suite: Suite, item: Item) -> str:
 def _right(suite: Suite, item: Item) -> str:
     if item.method is Method.SUMMARY:
         return _reworded(item)
-    if item.method in (Method.EXACT, Method.JSON):
+    if item.method in (Method.EXACT, Method.JSON, Method.LIKELIEST):
         return item.expected
     return f"{_talk(item)} {suite.marker} {item.expected}"
 
@@ -95,6 +103,8 @@ def _wrong(suite: Suite, item: Item) -> str:
         case Method.CHOICE:
             others = [option for option in item.options if option not in item.right]
             given = others[int(_uniform(f"wrong/{item.hash}") * len(others))]
+        case Method.LIKELIEST:
+            return next(option for option in item.options if option not in item.right)
         case Method.NUMBER:
             given = str(int(item.expected) + 1)
         case Method.SUMMARY:
@@ -132,9 +142,13 @@ def _talk(item: Item) -> str:
 
 
 @asynccontextmanager
-async def standing_in(stand_ins: Sequence[StandIn], host: str = "127.0.0.1") -> AsyncIterator[dict[str, str]]:
-    """Serve while the block runs: base URLs by name. Port 0 takes a free one. OSError if a port is taken."""
-    suites = [built_in_suite(name) for name in built_in_names()]
+async def standing_in(
+    stand_ins: Sequence[StandIn], host: str = "127.0.0.1", more: Sequence[Suite] = ()
+) -> AsyncIterator[dict[str, str]]:
+    """Serve while the block runs: base URLs by name. They know the suites that come with modelroute, and `more`. Port 0
+    takes a free one. OSError if a port is taken.
+    """
+    suites = [*(built_in_suite(name) for name in built_in_names()), *more]
     async with AsyncExitStack() as running:
         urls: dict[str, str] = {}
         for one in stand_ins:

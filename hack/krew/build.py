@@ -61,6 +61,9 @@ def archive(into: Path, packages: Path | None) -> Path:
         else:
             asked = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder / "lib"), str(ROOT)]
             subprocess.run(asked, check=True)
+        # An eighth of the whole, and nobody runs them.
+        for tests in [each for each in (folder / "lib").rglob("tests") if each.is_dir()]:
+            shutil.rmtree(tests, ignore_errors=True)
         shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
         for script, entry in SCRIPTS.items():
             (folder / script).write_text(launcher(entry), encoding="utf-8")

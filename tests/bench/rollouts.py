@@ -112,3 +112,16 @@ def changed(chance: np.random.Generator, runs: int, change: Change, shares: Floa
     rates = np.tile(BASES, (len(shares), 1))
     rates[onset:, change.objective] = change.after
     return drawn(chance, shares, rates, np.tile(BASES, (len(shares), 1)), runs)
+
+
+def always_failing(chance: np.random.Generator, runs: int, others: int, onset: int) -> Rollouts:
+    """Ten of the candidate's requests a look beside `others` of the reference; from `onset` on the first objective is
+    missed by all ten.
+    """
+    shares = np.full(onset + 6, 10 / (10 + others))
+    counts = np.zeros((runs, len(shares), len(BASES), 4))
+    counts[..., 0], counts[..., 2] = 10, others
+    counts[..., 1] = chance.binomial(10, np.broadcast_to(BASES, counts.shape[:3]))
+    counts[..., 3] = chance.binomial(others, np.broadcast_to(BASES, counts.shape[:3]))
+    counts[:, onset:, 0, 1] = 10
+    return Rollouts(shares, counts)

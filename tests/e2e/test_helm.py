@@ -6,12 +6,15 @@ what it may do and what it is told is the chart's.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +31,9 @@ from devstack.waiting import wait_until
 from modelroute.controller.settings import Settings
 
 CHART = REPOSITORY / "charts" / "modelroute"
+CRD_FILE = "modelroute.dev_modelroutes.yaml"
 SYSTEM, RELEASE, FULL_NAME = "packaged", "mr", "mr-modelroute"
-# The field that the chart's previous version does not know yet: the upgrade has to bring it.
+# Where there is no history to take an older version from: the field that its CRD does not know yet.
 NEW_FIELD = "guard"
 STEPS = [{"progress": 50, "minDuration": "25s", "minRequests": 30}, {"progress": 100, "minDuration": "5s"}]
 Json = dict[str, Any]
@@ -64,23 +68,70 @@ def own_stack() -> Iterator[Stack]:
         yield made
 
 
-def previous_chart(helm: Helm, tmp_path: Path) -> Path:
-    """A package of the chart as an older version would have been."""
-    folder = tmp_path / "modelroute"
-    shutil.copytree(CHART, folder)
-    about = yaml.safe_load((folder / "Chart.yaml").read_text())
-    (folder / "Chart.yaml").write_text(yaml.safe_dump({**about, "version": "0.0.9", "appVersion": "0.0.9"}))
-    place = folder / "files" / "crds" / "modelroute.dev_modelroutes.yaml"
-    crd = yaml.safe_load(place.read_text())
-    del status_fields(crd)[NEW_FIELD]
-    place.write_text(yaml.safe_dump(crd))
-    helm("package", folder, "--destination", tmp_path)
-    return tmp_path / "modelroute-0.0.9.tgz"
+@dataclass(frozen=True)
+class Previous:
+    """An older version: its chart, packaged, and the folder that its operator is imported from."""
+
+    chart: Path
+    source: Path
+    told: str
+
+
+def previous_version(helm: Helm, tmp_path: Path) -> Previous:
+    """The version that first had a chart, chart and operator, where this clone goes back that far and the CRDs differ;
+    else today's operator with a chart whose CRD lacks a field.
+    """
+    folder, chart, source = tmp_path / "older", tmp_path / "older" / "charts" / "modelroute", REPOSITORY / "operator"
+    first = older_sources(folder)
+    if first:
+        source = folder / "operator"
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(CHART, chart)
+        place = chart / "files" / "crds" / CRD_FILE
+        crd = yaml.safe_load(place.read_text())
+        del status_fields(crd)[NEW_FIELD]
+        place.write_text(yaml.safe_dump(crd))
+    about = yaml.safe_load((chart / "Chart.yaml").read_text())
+    (chart / "Chart.yaml").write_text(yaml.safe_dump({**about, "version": "0.0.9", "appVersion": "0.0.9"}))
+    helm("package", chart, "--destination", tmp_path)
+    told = (
+        f"commit {first}" if first else f"today's, with a chart whose CRD lacks {NEW_FIELD}: no history in this clone"
+    )
+    return Previous(tmp_path / "modelroute-0.0.9.tgz", source, told)
+
+
+def older_sources(folder: Path) -> str:
+    """The commit whose chart and operator are now in `folder`; empty where the clone has none that differs."""
+
+    def git(*arguments: str) -> bytes:
+        done = subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, check=False, timeout=60)
+        return done.stdout if done.returncode == 0 else b""
+
+    if git("rev-parse", "--is-shallow-repository").strip() != b"false":
+        return ""
+    added = git("log", "--diff-filter=A", "--format=%h", "--", "charts/modelroute/Chart.yaml").decode().split()
+    if not added:
+        return ""
+    archived = git("archive", added[-1], "charts/modelroute", "operator")
+    with tarfile.open(fileobj=io.BytesIO(archived)) as tar:
+        tar.extractall(folder, filter="data")
+    older, today = (place / "files" / "crds" / CRD_FILE for place in (folder / "charts" / "modelroute", CHART))
+    return added[-1] if older.read_text() != today.read_text() else ""
 
 
 def status_fields(crd: Json) -> Json:
-    fields: Json = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]
+    fields: Json = schema(crd)["status"]["properties"]
     return fields
+
+
+def schema(crd: Json) -> Json:
+    found: Json = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    return found
+
+
+def schema_in(chart: Path) -> Json:
+    return schema(yaml.safe_load((chart / "files" / "crds" / CRD_FILE).read_text()))
 
 
 def get(stack: Stack, *what: str) -> Json:
@@ -88,15 +139,15 @@ def get(stack: Stack, *what: str) -> Json:
     return found
 
 
-def start_operator(stack: Stack, tmp_path: Path, name: str) -> Process:
-    """The operator as the Deployment would run it."""
+def start_operator(stack: Stack, tmp_path: Path, name: str, source: Path) -> Process:
+    """The operator of `source` as the Deployment would run it."""
     config = tmp_path / f"{name}.yaml"
     config.write_text(get(stack, "configmap", FULL_NAME, "-n", SYSTEM)["data"]["operator.yaml"])
     (container,) = get(stack, "deployment", FULL_NAME, "-n", SYSTEM)["spec"]["template"]["spec"]["containers"]
     arguments = [each.replace("/etc/modelroute/config/operator.yaml", str(config)) for each in container["args"]]
     kubeconfig = stack.service_account_kubeconfig(SYSTEM, FULL_NAME)
     argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", *arguments, "--kubeconfig", kubeconfig]
-    return stack.spawn(name, argv, {"PYTHONPATH": str(REPOSITORY / "operator"), "PYTHONUNBUFFERED": "1"})
+    return stack.spawn(name, argv, {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"})
 
 
 def own_ports(stack: Stack) -> Json:
@@ -120,7 +171,7 @@ def apply(scene: Scene, *, small: int) -> None:
 
 
 def test_the_chart_is_installed_upgraded_in_the_middle_of_a_rollout_and_removed(
-    own_stack: Stack, tmp_path: Path
+    own_stack: Stack, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     stack, helm = own_stack, Helm(own_stack, tmp_path / "helm")
     scene = Scene(stack, stack.create_namespace("chat"))
@@ -136,10 +187,13 @@ def test_the_chart_is_installed_upgraded_in_the_middle_of_a_rollout_and_removed(
 
     # Installed: an older version, with rights in one namespace.
     place = ("--namespace", SYSTEM)
-    told = helm("install", RELEASE, previous_chart(helm, tmp_path), *place, "--create-namespace", values=values)
+    previous = previous_version(helm, tmp_path)
+    record_property("upgraded from", previous.told)
+    print(f"upgraded from {previous.told}")
+    told = helm("install", RELEASE, previous.chart, *place, "--create-namespace", values=values)
     assert f"It looks at ModelRoutes in: {scene.namespace}." in told
     stack.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "modelroutes.modelroute.dev")
-    assert NEW_FIELD not in status_fields(get(stack, "crd", "modelroutes.modelroute.dev"))
+    assert schema(get(stack, "crd", "modelroutes.modelroute.dev")) != schema_in(CHART)
 
     # The pod that the Deployment would make is one that the restricted profile lets in.
     stack.kubectl("label", "namespace", SYSTEM, "pod-security.kubernetes.io/enforce=restricted")
@@ -151,7 +205,7 @@ def test_the_chart_is_installed_upgraded_in_the_middle_of_a_rollout_and_removed(
     # A rollout under way.
     for seed, name in enumerate(("large-v1", "small-v1")):
         scene.add_model(name, seed=seed)
-    operator = start_operator(stack, tmp_path, "before")
+    operator = start_operator(stack, tmp_path, "before", previous.source)
     apply(scene, small=0)
     wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="the first split", timeout_s=60)
     if own_ports(stack):
@@ -168,10 +222,10 @@ def test_the_chart_is_installed_upgraded_in_the_middle_of_a_rollout_and_removed(
     operator.stop()
     helm("upgrade", RELEASE, CHART, *place, values=values)
     assert scene.weights(NAME) == before
-    assert NEW_FIELD in status_fields(get(stack, "crd", "modelroutes.modelroute.dev"))
+    assert schema(get(stack, "crd", "modelroutes.modelroute.dev")) == schema_in(CHART)
     upgraded = get(stack, "deployment", FULL_NAME, "-n", SYSTEM)["spec"]["template"]
     assert upgraded["metadata"]["annotations"]["checksum/config"] != checksum
-    operator = start_operator(stack, tmp_path, "after")
+    operator = start_operator(stack, tmp_path, "after", REPOSITORY / "operator")
     wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="the promotion", timeout_s=120)
     assert scene.status(NAME)["attempt"] == 1
     assert [each["status"]["phase"] for each in scene.rollouts()] == ["Promoted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,18 @@ import pytest
 import yaml
 from tests.e2e.test_rights import ROLE
 from tests.fakes import NAME, STEP, manifest
-from tests.recording_proxy import Gone, Hang, Recording, Refuse, Right, kubeconfig_through, recording
+from tests.recording_proxy import (
+    Delay,
+    Fault,
+    Gone,
+    Hang,
+    LoseAnswer,
+    Recording,
+    Refuse,
+    Right,
+    kubeconfig_through,
+    recording,
+)
 
 from devstack.load_report import failed_at_gateway
 from devstack.scene import Scene
@@ -57,8 +69,8 @@ def namespaced_kubeconfig(scene: Scene, seen: Recording, to: Path) -> Path:
     return kubeconfig_through(seen.url, scene.stack.service_account_kubeconfig(scene.namespace, ACCOUNT), to)
 
 
-def apply(scene: Scene, *, small: int, min_duration: str = "5s") -> None:
-    steps = [{**STEP, "progress": 50, "minDuration": min_duration}, {**STEP, "progress": 100}]
+def apply(scene: Scene, *, small: int, **first_step: Any) -> None:
+    steps = [{**STEP, "progress": 50, **first_step}, {**STEP, "progress": 100}]
     body = manifest(large=100 - small, small=small, hostnames=[scene.host], rollout={"steps": steps})
     scene.apply({**body, "metadata": {"name": NAME}})
 
@@ -87,7 +99,7 @@ def test_of_two_replicas_one_writes_and_a_leader_that_was_stopped_for_a_while_en
         apply(scene, small=0)
         wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="it is Stable", timeout_s=60)
         load = scene.start_load(rate=50.0, duration_s=240.0, seed=3)
-        apply(scene, small=40, min_duration="20s")
+        apply(scene, small=40, minDuration="20s")
         wait_until(lambda: scene.status(NAME).get("step") == "1/2", what="the rollout is under way", timeout_s=60)
         leader = holder(scene)
         assert not written(two), "the one that stands by writes nothing"
@@ -108,6 +120,69 @@ def test_of_two_replicas_one_writes_and_a_leader_that_was_stopped_for_a_while_en
         scene.tear_down()
         assert scene.weights(NAME) == {"large-v1": 6_000, "small-v1": 4_000}
         assert (one.refused, two.refused) == (set(), set()), "Roles alone are enough"
+        assert failed_at_gateway(load.records()) == []
+
+
+ENDS_WITHIN_S = 20.0
+"""A call that is not answered is given up after 10 s; Kubernetes kills after 30."""
+
+LOOKS: dict[str, tuple[Right, Fault]] = {
+    "a read that is late": (Right("modelroute.dev", "modelroutes", "get"), Delay(2.0)),
+    "a read that hangs": (Right("modelroute.dev", "modelrollouts", "list"), Hang(60.0)),
+    "a write that is late": (Right("modelroute.dev", "modelrollouts/status", "update"), Delay(2.0)),
+    "a write that hangs": (Right("modelroute.dev", "modelrollouts/status", "update"), Hang(60.0)),
+    "a write whose answer is lost": (Right("modelroute.dev", "modelrollouts/status", "update"), LoseAnswer()),
+}
+
+
+def test_sigterm_in_the_middle_of_a_look_ends_the_process_cleanly_and_the_next_one_goes_on(
+    stack: Stack, scene: Scene, tmp_path: Path
+) -> None:
+    """One rollout, and five operators one after the other; each is told to end while a call of its look is held."""
+    scene.add_model("large-v1", seed=1)
+    scene.add_model("small-v1", seed=2)
+    with recording(stack.apiserver_url, stack.admin.ca) as seen:
+        config = kubeconfig_through(seen.url, stack.operator_kubeconfig(), tmp_path / "config")
+        operator = scene.start_operator(kubeconfig=config)
+        apply(scene, small=0)
+        wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="it is Stable", timeout_s=60)
+        load = scene.start_load(rate=50.0, duration_s=400.0, seed=3)
+        apply(scene, small=40, approval=True)
+        wait_until(lambda: scene.status(NAME).get("step") == "1/2", what="the rollout is under way", timeout_s=60)
+
+        for what, (held, fault) in LOOKS.items():
+            is_held = threading.Event()
+
+            def hold(right: Right, held: Right = held, fault: Fault = fault, is_held: Any = is_held) -> Fault | None:
+                if right != held or is_held.is_set():
+                    return None
+                is_held.set()
+                return fault
+
+            seen.choose = hold
+            assert is_held.wait(60), f"{what}: it never came"
+            told = time.monotonic()
+            operator.stop(grace_s=ENDS_WITHIN_S)
+            assert operator.wait() == 0, f"{what}: {operator.log.read_text(encoding='utf-8')[-2000:]}"
+            assert time.monotonic() - told < ENDS_WITHIN_S, what
+            assert "Traceback" not in operator.log.read_text(encoding="utf-8"), what
+            seen.choose = lambda _right: None
+            assert len(scene.rollouts()) == 1
+            assert scene.weights(NAME)["small-v1"] == 2_000, f"{what}: the gate is kept"
+            operator = scene.start_operator(kubeconfig=config)
+
+        wait_until(lambda: scene.status(NAME)["phase"] == "AwaitingApproval", what="all else is met", timeout_s=60)
+        token = scene.status(NAME)["nextAction"]
+        stack.kubectl("annotate", "modelroute", NAME, "-n", scene.namespace, f"modelroute.dev/action=approve@{token}")
+        wait_until(
+            lambda: (scene.status(NAME).get("phase"), scene.status(NAME).get("attempt")) == ("Stable", 1),
+            what="the last one ends what the first began",
+            timeout_s=120,
+        )
+        scene.tear_down()
+        ends = [window["end"] for window in scene.rollouts()[-1]["status"]["windows"]]
+        assert ends == sorted(set(ends)), "each window once, in order"
+        assert scene.weights(NAME) == {"large-v1": 6_000, "small-v1": 4_000}
         assert failed_at_gateway(load.records()) == []
 
 

@@ -29,9 +29,11 @@ from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
 from modelroute.controller.announce import status_of as route_status_of
 from modelroute.controller.evidence import evidence_of
+from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
 from modelroute.controller.records import spec_of, status_of, updated
-from modelroute.controller.spec import gaps_in, plan_of, template_of
+from modelroute.controller.routed import Routed
+from modelroute.controller.spec import Gap, plan_of, template_of
 from modelroute.errors import Conflict, Invalid, Unavailable
 from modelroute.gateway.observe import observe
 from modelroute.gateway.render import LABEL_ROUTE, Template, owner_reference
@@ -370,7 +372,7 @@ async def test_nothing_of_a_modelrollout_is_pruned(objects: Objects, route: Json
     namespace = route["metadata"]["namespace"]
     body, record = written(route)
     made = await objects.create(MODEL_ROLLOUTS, namespace, body)
-    status = status_of(record, ModelRolloutStatus(), namespace=namespace)
+    status = status_of(record, ModelRolloutStatus())
     objectives = evidence_of(record, parse(ModelRoute, route).spec.objectives)
     told = {"reason": "RollingBack", "message": WORDS, "lacking": [WORDS], "objectives": objectives}
     status_wire = updated(status, told).to_wire()
@@ -384,7 +386,8 @@ async def test_nothing_of_a_modelrollout_is_pruned(objects: Objects, route: Json
 
 async def test_nothing_of_a_modelroutes_status_is_pruned(objects: Objects, route: Json) -> None:
     namespace = route["metadata"]["namespace"]
-    parsed = parse(ModelRoute, route)
+    live = [{"arm": "large", "model": "large", "backend": f"{WORDS[:200]}:8000", "weight": 10_000}]
+    parsed = parse(ModelRoute, {**route, "status": {"liveWeights": live}})
     _, record = written(route)
     observation = Observation(
         name=NAME,
@@ -398,7 +401,9 @@ async def test_nothing_of_a_modelroutes_status_is_pruned(objects: Objects, route
         terms=Terms(5.0, 5.0, 1.0),
     )
     objectives = tuple(parsed.spec.objectives)
-    seen = Seen(route, parsed, template(route), None, None, (), None, gaps_in(parsed.spec), objectives, observation)
+    gaps = (Gap("spec.metrics.source", WORDS, True),)
+    there = Routed(template(route), None, None, observation.gateway, (), None)
+    seen = Seen(route, parsed, there, kept_of(parsed, []), gaps, objectives, observation)
     split = order(route, small=2_500)
     decision = Decision(Phase.HOLDING, Reason.NO_DATA, WORDS, split, lacking=(WORDS, WORDS), stalled=True)
     status = route_status_of(seen, decision, now=NOON).to_wire()

@@ -6,19 +6,24 @@ docs/faults.md tells what each fault looks like to people.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, STEP, World, in_phase, manifest
+from tests.fakes import NAME, NAMESPACE, STEP, Prometheus, World, in_phase, manifest
 from tests.integration.live_world import LiveWorld, live_world
+from tests.recording_proxy import Refuse
 
 from devstack.stack import Stack
 from devstack.waiting import wait_until
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError
+from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.evidence import WindowReading
 
 Json = dict[str, Any]
 HELD: Json = {"steps": [{**STEP, "progress": 50, "minDuration": "1h"}, {**STEP, "progress": 100}]}
@@ -34,6 +39,10 @@ def live(stack: Stack, namespace: str, tmp_path: Path) -> Iterator[LiveWorld]:
 
 def reasons(live: LiveWorld) -> set[str]:
     return {each["reason"] for each in live.status.get("conditions") or []}
+
+
+def condition(status: Json, of: str) -> Json:
+    return next((each for each in status.get("conditions") or [] if each["type"] == of), {"status": ""})
 
 
 def address(live: LiveWorld, name: str) -> str:
@@ -113,13 +122,28 @@ async def test_a_backend_in_another_namespace_without_a_grant_gets_nothing_and_a
     assert "Programmed" not in reasons(live)
     live.stack.apply(grant(live.namespace, other))
     await live.until(ticker, lambda status: status.get("step") == "1/2" and "Programmed" in reasons(live))
+    assert live.small == 2_000
+
     live.stack.kubectl("delete", "referencegrant", "chat", "-n", other)
     # Traefik looks at the grants again when the route changes or another object that it watches does.
     live.stack.kubectl("annotate", "httproute", NAME, "-n", live.namespace, "touched=1", "--overwrite")
-    held = live.small
+    status = await live.until(ticker, lambda status: condition(status, "Programmed")["status"] == "False")
+    programmed = condition(status, "Programmed")
+    assert programmed["reason"] == "GatewayRejected"
+    assert "reports ResolvedRefs=False, RefNotPermitted" in programmed["message"]
+    assert "inference" in programmed["message"]
+    assert status["phase"] == "Holding"
+    assert programmed["message"] in status["message"]
+    assert condition(status, "Ready")["status"] == "False"
     await live.run(ticker, 60.0)
+    assert live.small == 2_000, "no more, and no less: that it cannot be resolved is no harm of the model"
+    assert live.status["step"] == "1/2"
 
-    assert live.small <= max(held, 4_000)
+    live.stack.apply(grant(live.namespace, other))
+    live.stack.kubectl("annotate", "httproute", NAME, "-n", live.namespace, "touched=2", "--overwrite")
+    status = await live.until(ticker, in_phase("Stable", attempt=1))
+    assert live.small == 4_000
+    assert condition(status, "Programmed")["status"] == "True"
 
 
 # The spec and the object itself, in every phase.
@@ -234,6 +258,82 @@ async def test_a_namespace_that_is_deleted_takes_everything_and_stops_the_ticks(
     assert not live.get("httproutes") or not live.small > 2_000
 
 
+# The record of an attempt.
+
+
+def delete_records(live: LiveWorld) -> None:
+    live.stack.kubectl("delete", "modelrollouts", "--all", "-n", live.namespace)
+    assert live.rollouts() == []
+
+
+async def paused_by_a_breach(live: LiveWorld, ticker: Ticker) -> None:
+    pausing = [{"name": "errors", "metric": "ErrorRate", "maxIncrease": "0.5pp", "onBreach": "Pause"}]
+    await live.started(ticker, rollout=HELD, objectives=pausing)
+    live.bad_share.update(FAILING)
+    await live.until(ticker, in_phase("Paused"))
+
+
+HARMED: dict[str, Callable[[LiveWorld, Ticker], Any]] = {
+    "RollingBack": to_rolling_back,
+    "RolledBack": to_rolled_back,
+    "Paused by a breach": paused_by_a_breach,
+}
+
+
+@pytest.mark.parametrize("harmed", HARMED)
+async def test_harm_is_not_forgotten_where_its_modelrollout_is_deleted(live: LiveWorld, harmed: str) -> None:
+    ticker = live.ticker()
+    await HARMED[harmed](live, ticker)
+    delete_records(live)
+    live.bad_share.clear()
+    again = live.ticker()
+    status = await live.until(again, in_phase("RolledBack"))
+    assert "its ModelRollout is gone" in status["message"]
+    await live.run(again, 300.0, at_most_s=20.0)
+    assert (live.small, live.status["phase"], live.rollouts()) == (0, "RolledBack", [])
+
+    live.say("retry")
+    await live.until(again, lambda each: each.get("step") == "1/2")
+    assert [each["spec"]["trigger"] for each in live.rollouts()] == ["Retry"]
+
+
+async def test_a_way_back_that_could_not_be_written_is_gone_without_its_modelrollout(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    await live.started(ticker, rollout=HELD)
+    live.proxy.choose = lambda right: (
+        Refuse(403, "no right") if (right.resource, right.verb) == ("httproutes", "patch") else None
+    )
+    live.bad_share.update(FAILING)
+    await live.until(ticker, in_phase("RollingBack"))
+    assert live.small == 2_000
+    delete_records(live)
+    live.bad_share.clear()
+    await live.run(live.ticker(), 20.0)
+    assert live.status["phase"] == "RollingBack"
+    assert "no right" in live.status["message"]
+    live.proxy.choose = lambda _right: None
+    await live.until(live.ticker(), in_phase("RolledBack"))
+
+    assert live.small == 0
+
+
+async def test_an_attempt_that_was_created_and_never_begun_goes_once_nobody_wants_it(live: LiveWorld) -> None:
+    ticker = live.ticker()
+    live.apply(small=0)
+    await live.until(ticker, in_phase("Stable"))
+    live.proxy.choose = lambda right: Refuse(503) if right.resource == "modelrollouts/status" else None
+    live.apply(small=40)
+    await live.run(ticker, 10.0)
+    assert [each.get("status") for each in live.rollouts()] == [None]
+    live.proxy.choose = lambda _right: None
+    live.apply(small=0)
+    await live.run(live.ticker(), 10.0)
+
+    assert live.status["phase"] == "Stable"
+    assert live.rollouts() == []
+    assert live.small == 0
+
+
 # Another version of the operator.
 
 
@@ -251,7 +351,9 @@ def patch_rollout_status(live: LiveWorld, **fields: Any) -> None:
     )
 
 
-async def test_an_engine_state_of_another_version_moves_no_traffic_up_and_names_its_way_out(live: LiveWorld) -> None:
+async def test_a_record_of_another_version_leaves_its_candidate_no_traffic_and_names_its_way_out(
+    live: LiveWorld,
+) -> None:
     ticker = live.ticker()
     await live.started(ticker, rollout=HELD)
     await live.run(ticker, 15.0)
@@ -259,7 +361,7 @@ async def test_an_engine_state_of_another_version_moves_no_traffic_up_and_names_
     fresh = live.ticker()
     await live.run(fresh, 60.0)
     status = live.status
-    assert live.small <= 2_000
+    assert live.small == 0
     assert "RecordUnreadable" in reasons(live), status.get("message")
     name = live.rollouts()[-1]["metadata"]["name"]
     assert name in status["message"]
@@ -316,3 +418,79 @@ async def test_one_poisoned_object_among_200_keeps_no_other_from_its_rollout() -
     }
     assert all(world.get("httproutes") for index, world in enumerate(worlds) if index != 77)
     assert not worlds[77].journal
+
+
+class OfEach(Prometheus):
+    """Counts by the weights of the route that is asked for."""
+
+    def __init__(self, live: LiveWorld) -> None:
+        super().__init__(live)
+        self._live = live
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        self._live.route = query.route
+        return await super().read(query)
+
+
+def apply_many(live: LiveWorld, names: list[str], *, small: int) -> None:
+    """All of them in one apply, each under a host name of its own."""
+    bodies = []
+    for name in names:
+        body = manifest(large=100 - small, small=small, hostnames=[f"{name}.{live.namespace}.example.com"])
+        body["metadata"] = {"name": name, "namespace": live.namespace}
+        bodies.append(body)
+    live.stack.apply(*bodies)
+
+
+def phases(live: LiveWorld) -> dict[str, tuple[str, int]]:
+    """Phase and attempt by name."""
+    listed = live.stack.admin.get(f"/apis/modelroute.dev/v1alpha1/namespaces/{live.namespace}/modelroutes")["items"]
+    status = {each["metadata"]["name"]: each.get("status") or {} for each in listed}
+    return {name: (each.get("phase", ""), each.get("attempt", 0)) for name, each in status.items()}
+
+
+async def test_one_poisoned_object_among_many_on_the_api_server_holds_up_no_other(live: LiveWorld) -> None:
+    """The 200 are in memory; here are as many as a test has time for, on real parts."""
+    live.stack.create_gateway(live.namespace, "inference", hostname=f"*.{live.namespace}.example.com")
+    names = [f"route-{number:02}" for number in range(10)]
+    poisoned = names[4]
+
+    async def round_of_ticks(ticker: Ticker) -> None:
+        for name in names:
+            with contextlib.suppress(ModelRouteError):
+                await ticker.tick(live.namespace, name)
+        live.now += 5.0
+
+    async def until(ticker: Ticker, holds: Callable[[dict[str, tuple[str, int]]], bool]) -> None:
+        for _ in range(40):
+            await round_of_ticks(ticker)
+            if holds(phases(live)):
+                return
+        raise AssertionError(f"never; last: {phases(live)}")
+
+    def operator() -> Ticker:
+        made = live.ticker()
+        return replace(made, ports=replace(made.ports, readers={"default": OfEach(live)}))
+
+    first = operator()
+    apply_many(live, names, small=0)
+    await until(first, lambda found: {phase for phase, _ in found.values()} == {"Stable"})
+    apply_many(live, names, small=40)
+    await until(first, lambda found: all(attempt == 1 for _, attempt in found.values()))
+    record = next(each for each in live.rollouts() if each["spec"]["modelRoute"] == poisoned)
+    live.stack.kubectl(
+        "patch",
+        "modelrollout",
+        record["metadata"]["name"],
+        "-n",
+        live.namespace,
+        "--subresource=status",
+        "--type=merge",
+        f"--patch={json.dumps({'status': {'engineState': 'poison', 'stepIndex': 99}})}",
+    )
+    well = set(names) - {poisoned}
+    await until(operator(), lambda found: all(found[name] == ("Stable", 1) for name in well))
+
+    assert phases(live)[poisoned][0] != "Stable"
+    live.route = poisoned
+    assert live.small <= 2_000

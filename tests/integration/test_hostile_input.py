@@ -71,14 +71,26 @@ BREAKOUTS = [
 @pytest.mark.parametrize("value", BREAKOUTS, ids=range(len(BREAKOUTS)))
 async def test_a_label_value_is_text_wherever_it_stands(live: LiveWorld, value: str) -> None:
     """It is kept as it was written, moves nothing by itself, and comes back in no route."""
-    made = body(live, objectives=custom(app=value))
+    made = body(live, objectives=custom(app=value, service="$(backend)"))
     live.stack.apply(made)
     await live.run(live.ticker(), 15.0)
 
     stored = live.get("modelroutes")["spec"]["objectives"][0]["bad"]["labels"]
-    assert stored == {"app": value}
+    assert stored == {"app": value, "service": "$(backend)"}
     assert value not in json.dumps(live.get("httproutes").get("spec", {}), ensure_ascii=False)
     assert live.small <= 2_000
+
+
+@pytest.mark.parametrize("value", [*BREAKOUTS, "$(namespace)", "$( backend )", "$(BACKEND)", "$$(backend"])
+async def test_counters_that_are_the_same_for_all_models_start_no_rollout(live: LiveWorld, value: str) -> None:
+    """A placeholder that there is not is text like any other, and text tells no models apart."""
+    if "$(arm)" in value:
+        value = value.replace("$(arm)", "$(arms)")
+    live.stack.apply(body(live, objectives=custom(app=value)))
+    await live.run(live.ticker(), 15.0)
+
+    assert live.status["message"].startswith("spec.objectives[0].bad.labels: nothing tells large and small apart")
+    assert live.get("httproutes") == {}
 
 
 async def test_tokens_for_another_revision_or_made_up_have_no_effect(live: LiveWorld) -> None:

@@ -22,9 +22,10 @@ from devstack.stack import Stack
 from devstack.waiting import wait_until
 from modelroute.errors import Unavailable
 from modelroute.metrics.prometheus import Prometheus, PrometheusServer
-from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
+from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
+from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
 WINDOW_S, SCRAPE_S = 5.0, 1.5
@@ -37,6 +38,8 @@ class Backend:
 
     address: str
     verdicts: Counter[str] = field(default_factory=Counter)
+    counters: dict[str, int] = field(default_factory=dict)
+    """Of the application's own, by name with labels."""
 
 
 @contextmanager
@@ -49,6 +52,7 @@ def backend(ip: str, name: str) -> Iterator[Backend]:
             if self.path == "/metrics":
                 lines = [f"process_start_time_seconds {BORN}"]
                 lines += [f'modelroute_judge_total{{verdict="{key}"}} {n}' for key, n in sorted(made.verdicts.items())]
+                lines += [f"{name} {n}" for name, n in sorted(made.counters.items())]
                 content = ("\n".join(lines) + "\n").encode()
             elif self.path == "/slow":
                 time.sleep(0.6)  # a slow answer: its duration is what the gateway is to measure
@@ -259,6 +263,83 @@ async def test_prometheus_takes_nasty_names_for_what_they_are(stack: Stack) -> N
     with pytest.raises(Unavailable, match=r"answered 400 \(bad_data\)"):
         prometheus.samples("up{", now)
     prometheus.close()
+
+
+NASTY = (
+    'a"b',
+    "a\\b",
+    "a\nb",
+    '"} or vector(9) or x{a="',
+    "{{ .Release.Name }}",
+    "$(shell id)",
+    "ünï-模型-🦙",
+    ".*|\\",
+)
+
+
+def exposed(metric: str, **labels: str) -> str:
+    """A series as the text format has it."""
+    escapes = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+    pairs = [f'{label}="{value.translate(escapes)}"' for label, value in labels.items()]
+    return f"{metric}{{{','.join(pairs)}}}"
+
+
+def own_counters(name: str, **labels: str) -> ObjectiveQuery:
+    bad, total = (CounterQuery(metric, tuple(labels.items())) for metric in ("app_wrong_total", "app_answers_total"))
+    return ObjectiveQuery(name, Metric.CUSTOM, bad=bad, total=total)
+
+
+async def test_counters_of_ones_own_are_counted_by_labels_that_are_nothing_but_text(
+    site: Site, sampler: Sampler
+) -> None:
+    """Every value is told from all the others: none is a pattern, and none breaks out of its quotes."""
+    objectives = [own_counters(f"n{place}", app=value, service="$(backend)") for place, value in enumerate(NASTY)]
+    objectives.append(own_counters("absent", app="nobody", service="$(backend)"))
+    for each in (site.large, site.small):
+        each.counters = {exposed("app_answers_total", app=value): 1000 for value in (*NASTY, "x", "ab")}
+    query = await from_now(sampler, replace(site.query, objectives=tuple(objectives)))
+    for place, value in enumerate(NASTY):
+        site.small.counters[exposed("app_answers_total", app=value)] += 100 + place
+        site.small.counters[exposed("app_wrong_total", app=value, kind="new")] = 1 + place
+        site.large.counters[exposed("app_answers_total", app=value)] += 10
+    windows = await windows_until_now(sampler, query)
+
+    for place in range(len(NASTY)):
+        assert totals(windows, f"n{place}", "small") == (100 + place, 1 + place, 1 + place)
+        assert totals(windows, f"n{place}", "large") == (10, 0, 0)
+    missing = {(each.arm, each.reason) for each in windows[-1].unknown if each.objective == "absent"}
+    assert missing == {("large", Reason.NO_DATA), ("small", Reason.NO_DATA)}
+    assert {each.objective for each in windows[-1].unknown} == {"absent"}
+
+
+async def test_what_a_request_takes_is_what_vllm_counted(site: Site, sampler: Sampler) -> None:
+    labels = {"model_name": "support", "engine": "0"}
+    read, generated, stop, length = (
+        exposed("vllm:prompt_tokens_total", **labels),
+        exposed("vllm:generation_tokens_total", **labels),
+        exposed("vllm:request_success_total", finished_reason="stop", **labels),
+        exposed("vllm:request_success_total", finished_reason="length", **labels),
+    )
+    for each in (site.large, site.small):
+        each.counters = {read: 5_000_000, generated: 900_000, stop: 4000, length: 30}
+    objectives = (ObjectiveQuery("tokens", Metric.TOKENS_PER_REQUEST), ObjectiveQuery("cost", Metric.COST_PER_REQUEST))
+    query = await from_now(sampler, replace(site.query, objectives=objectives))
+    for name, more in ((read, 12_345), (generated, 678), (stop, 9), (length, 2)):
+        site.small.counters[name] += more
+    windows = await windows_until_now(sampler, query)
+
+    nothing = Tokens(0, 0, 0)
+    assert sum((each.tokens["small"] for each in windows), nothing) == Tokens(12_345, 678, 11)
+    assert sum((each.tokens["large"] for each in windows), nothing) == nothing
+    assert not any(each.unknown for each in windows)
+
+
+async def test_another_namespaces_counters_are_out_of_reach(site: Site, sampler: Sampler) -> None:
+    elsewhere = replace(site.query, arms=tuple(replace(arm, namespace="elsewhere") for arm in site.query.arms))
+    site.small.counters = {"app_answers_total": 5}
+    asked = own_counters("wrong", namespace=site.namespace, service="$(backend)")
+    windows = await windows_until_now(sampler, replace(elsewhere, objectives=(asked,)))
+    assert "app_answers_total{namespace='elsewhere', service='small'}" in windows[-1].unknown[-1].message
 
 
 async def test_a_route_without_a_judge_says_so(site: Site, sampler: Sampler) -> None:

@@ -108,6 +108,15 @@ def test_no_tick_leaves_a_status_that_kstatus_would_misread(told: Mapping[str, t
             assert status["phase"] != Phase.ROLLED_BACK or read == kstatus.FAILED
 
 
+def test_every_condition_has_words_of_its_own(told: Mapping[str, tuple[Json, list[Json]]]) -> None:
+    """`kubectl describe` prints all six below the message: nobody is to read the same sentence again and again."""
+    for _, left in told.values():
+        for each in left:
+            conditions = {condition["type"]: condition["message"] for condition in each["status"]["conditions"]}
+            assert len(set(conditions.values())) == len(conditions), conditions
+            assert [kind for kind, words in conditions.items() if len(words) > 256 and kind != "Stalled"] == []
+
+
 # Argo CD.
 
 

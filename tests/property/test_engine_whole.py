@@ -122,14 +122,22 @@ def test_four_objectives_for_one_candidate_one_of_them_latency_fit_in_8_kb() -> 
     assert len(encode(state).encode()) < 8_000
 
 
-def test_a_candidate_that_always_fails_is_decided_in_two_looks_of_ten_requests() -> None:
-    def window(k: int) -> Window:
-        counts = {"small": Outcomes(10.0, (10.0,), 10.0), "large": Outcomes(90.0, (1.0,), 1.0)}
+@pytest.mark.parametrize("healthy", [0, 1, 100])
+@pytest.mark.parametrize("others", [90.0, 990.0])
+def test_a_candidate_that_always_fails_is_decided_in_two_looks_of_ten_requests(healthy: int, others: float) -> None:
+    """From the start, and after looks of health."""
+
+    def window(k: int, bad: float) -> Window:
+        counts = {"small": Outcomes(10.0, (bad,), bad), "large": Outcomes(others, (1.0,), 1.0)}
         outcomes = {("errors", arm): each for arm, each in counts.items()}
         return Window(15.0 * k, 15.0 * k + 15, outcomes, {"small": 0.1, "large": 0.9}, True)
 
     design = Design((Objective("errors", margin=0.005),), (Comparison("small", "large"),))
-    state = advance(design, advance(design, start(design), window(1)), window(2))
+    state = start(design)
+    for k in range(healthy):
+        state = advance(design, state, window(k, 0.0))
+    assert not assess(design, state).rollback_breached
+    state = advance(design, advance(design, state, window(healthy, 10.0)), window(healthy + 1, 10.0))
 
     assert assess(design, state).rollback_breached
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from modelroute.analysis.bank import LOG_PRIOR, Bank, after_window, fresh
+from modelroute.analysis.bank import LACKING_PART, LOG_PRIOR, Bank, after_window, fresh
+from modelroute.analysis.blocks import base_of, log_e_halves
 from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, POINTS, Floats
 from modelroute.analysis.one_arm import Direction, log_e_alternatives, log_e_sums
 from modelroute.analysis.two_arm import log_e_values, projection
@@ -44,6 +45,35 @@ def test_no_alternative_gains_in_expectation_where_the_candidate_is_as_good_as_a
         q_c = share * min(1.0, ratio * q_b + margin)
         found = expectation(float(q_c), float(q_b), guess=guess, ratio=ratio, margin=margin)
         assert np.all(found <= 1 + 1e-9), f"qC {q_c}, qB {q_b}: E = {found}"
+
+
+@pytest.mark.parametrize("limit", [0.05, 0.3])
+@pytest.mark.parametrize("guess", [0.01, 0.1, 0.6])
+def test_no_alternative_gains_where_the_candidate_is_within_its_limit_or_no_worse_than_its_reference(
+    limit: float, guess: float
+) -> None:
+    """Each half of the null by itself, so a sequence of windows may have now one of them and now the other."""
+    x_c, x_b = (grid.ravel() for grid in np.meshgrid(np.arange(N_C + 1), np.arange(N_B + 1)))
+    size, n_b = x_c.size, N_B
+    table = np.stack([np.full(size, N_C), x_c, np.full(size, n_b), x_b], axis=1).astype(np.float64)
+    logs = log_e_halves(table, np.full(size, guess), np.full(size, limit), np.tile(PSI, (size, 1))).lesser
+    rates = np.linspace(0.0, 1.0, 21)
+    for q_c, q_b in itertools.product(rates, rates):
+        found = (binom.pmf(x_c, N_C, q_c) * binom.pmf(x_b, n_b, q_b)) @ np.exp(logs)
+        if q_c <= limit or q_c <= q_b:
+            assert np.all(found <= 1 + 1e-9), f"qC {q_c}, qB {q_b}: E = {found}"
+        elif q_c > 0.9 and q_b < 0.1:
+            assert np.all(found > 1), f"qC {q_c}, qB {q_b}: E = {found}"
+
+
+@given(base=st.floats(-60, 5), gained=st.floats(-30, 60), cap=st.floats(0.1, 5), goal=st.floats(1, 12))
+def test_what_a_block_began_with_is_found_again_from_what_it_came_to(
+    base: float, gained: float, cap: float, goal: float
+) -> None:
+    now = base + min(gained, max(cap, (goal - base) * LACKING_PART))
+    found = base_of(np.array([[now]]), np.array([[gained]]), np.array([cap]), np.array([goal]))
+
+    assert found.item() == pytest.approx(base, abs=1e-9)
 
 
 @pytest.mark.parametrize(("ratio", "margin"), NULLS)

@@ -33,8 +33,10 @@ from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import TOTAL
 
 LONG = bool(os.environ.get("MODELROUTE_LONG"))
-EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (8, 12)
+EXAMPLES, RULES = (int(os.environ.get("MODELROUTE_EXAMPLES", "300")), 40) if LONG else (12, 16)
 SETTLE_S = 5.0
+LAG_S = 2.0
+"""Two scrapes: no window that ended later than that is whole."""
 SECRET = "Bearer s3cr3t-of-a-user"
 SERVICES = ("large-v1", "small-v1", "extra-v1", "small-v2")
 OBJECTIVES: list[Json] = [
@@ -178,6 +180,8 @@ class Lifecycle(RuleBasedStateMachine):
     """One ModelRoute on a route of the operator's own."""
 
     adopted = False
+    patience = 1500
+    """Ticks within which every state has to be left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -204,9 +208,13 @@ class Lifecycle(RuleBasedStateMachine):
     # What people do.
 
     @initialize(
-        approval=st.booleans(), deadline=st.sampled_from(["24h", "3m"]), action=st.sampled_from(["Hold", "RollBack"])
+        approval=st.booleans(),
+        deadline=st.sampled_from(["24h", "3m"]),
+        action=st.sampled_from(["Hold", "RollBack"]),
+        small=st.sampled_from([40, 40, 100, 0]),
     )
-    def applied(self, approval: bool, deadline: str, action: str) -> None:
+    def applied(self, approval: bool, deadline: str, action: str, small: int = 0) -> None:
+        """Most plays begin with a rollout under way: what goes wrong goes wrong then."""
         steps = [{**STEP, "progress": 25, "approval": approval}, {**STEP, "progress": 60}, {**STEP, "progress": 100}]
         self.spec = {
             "objectives": OBJECTIVES,
@@ -225,6 +233,8 @@ class Lifecycle(RuleBasedStateMachine):
             self.spec["filters"] = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}]
         self._apply()
         self._ticks(3)
+        if small:
+            self._change(large=100 - small, small=small)
 
     @rule(large=st.sampled_from([0, 30, 60, 100]), small=st.sampled_from([0, 30, 40, 100]))
     def weights_are_applied(self, large: int, small: int) -> None:
@@ -304,12 +314,26 @@ class Lifecycle(RuleBasedStateMachine):
         self._apply()
         self._ticks(3)
 
+    @precondition(lambda self: any(self._begun()))
+    @rule()
+    def somebody_deletes_the_record(self) -> None:
+        latest = list(self._begun())[-1]
+        del self.world.objects["modelrollouts", NAMESPACE, latest["metadata"]["name"]]
+        self._ticks(3)
+
     # What the models, Prometheus, the gateway and the API server do.
 
     @rule(service=st.sampled_from(SERVICES), share=st.sampled_from([0.0, 0.0, 0.03, 0.3]), one=st.booleans())
     def failures_come_and_go(self, service: str, share: float, one: bool) -> None:
         self.world.bad_share[f"pausing/{service}" if one else service] = share
         self._ticks(4)
+
+    @precondition(lambda self: any(self._candidates()))
+    @rule(then=st.integers(4, 12))
+    def every_candidate_fails(self, then: int) -> None:
+        for service in self._candidates():
+            self.world.bad_share[service] = 0.3
+        self._ticks(then)
 
     @rule(requests=st.sampled_from([0.0, 20.0, 600.0]))
     def traffic_changes(self, requests: float) -> None:
@@ -403,17 +427,15 @@ class Lifecycle(RuleBasedStateMachine):
         latest = begun[-1]
         uid, stage = latest["metadata"]["uid"], Stage(latest["status"]["phase"])
         was = before.get(uid)
-        if was is None and len(begun) > 1:
-            previous = begun[-2]
-            if Stage(previous["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
-                same = previous["spec"]["revision"] == latest["spec"]["revision"]
-                assert not same or latest["spec"]["trigger"] == "Retry", "a refused revision was tried again"
-                assert not same or self.retried, "nobody said retry"
+        if was is None and latest["spec"]["revision"] in self._refused(begun[:-1]):
+            assert latest["spec"]["trigger"] == "Retry", "a refused revision was tried again"
+            assert self.retried, "nobody said retry"
         stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
         wanted = {share["arm"]: share["weight"] for share in latest["spec"]["to"]}
         services = {arm["name"]: arm["backendRef"]["name"] for arm in latest["spec"]["arms"]}
         candidates = {services[arm]: stable.get(arm, 0) for arm in wanted if wanted[arm] > stable.get(arm, 0)}
-        if stage in ENDED and was is not None and uid in self.barred:
+        if stage in ENDED and was is not None:
+            # Also in the tick that came to the verdict: after it there is no order but the way back.
             for split in self.world.ordered[since:]:
                 risen = {name: split[name] for name in candidates if split.get(name, 0) > candidates[name]}
                 assert not risen, f"risen after the verdict: {risen}"
@@ -429,9 +451,16 @@ class Lifecycle(RuleBasedStateMachine):
             return
         self._was_a_pass()
 
+    def _refused(self, earlier: list[Json]) -> set[str]:
+        """What may not be tried again by itself: of the attempt before, or noted where its record is gone."""
+        refused = {self._noted_before}
+        if earlier and Stage(earlier[-1]["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
+            refused.add(earlier[-1]["spec"]["revision"])
+        return refused
+
     def _was_a_pass(self) -> None:
         assert self._live_before is not None, "a step was left that was never live"
-        counted_s = self.world.now - self._live_before - SETTLE_S
+        counted_s = self.world.now - LAG_S - self._live_before - SETTLE_S
         assert counted_s >= WINDOW_S, f"a step was left on {counted_s} s of evidence"
         assert self.world.prometheus_problem is None, "unknown was a pass"
         blind = self.world.gap and self.blind_since is not None and self.world.now - self.blind_since > 3 * WINDOW_S
@@ -446,7 +475,7 @@ class Lifecycle(RuleBasedStateMachine):
         # Enough for the smallest share that a step can give: rounded to nothing it would be a model that is silent.
         world.requests = 60_000.0
         world.the_gateway(takes=True)
-        for _ in range(1500):
+        for _ in range(self.patience):
             self._tick()
             status = world.status
             if status.get("phase") == "Stable":
@@ -503,6 +532,7 @@ class Lifecycle(RuleBasedStateMachine):
         begun = {each["metadata"]["uid"]: copy.deepcopy(each) for each in self._begun()}
         since = len(self.world.ordered)
         self._live_before = self.world.live_since
+        self._noted_before = str((self.world.status.get("refused") or {}).get("revision", ""))
         delay: float | None = 1.0
         try:
             delay = self.loop.run_until_complete((ticker or self.ticker).tick(NAMESPACE, NAME))
@@ -512,6 +542,15 @@ class Lifecycle(RuleBasedStateMachine):
             self.ticker = self.world.operator()
         self._check(begun, since)
         self.world.now += min(delay or 1.0, 10.0)
+
+    def _candidates(self) -> list[str]:
+        """The Services of what the attempt that is under way gives more traffic."""
+        latest = ([None, *self._begun()])[-1]
+        if latest is None or not Stage(latest["status"]["phase"]).under_way:
+            return []
+        stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
+        gaining = {share["arm"] for share in latest["spec"]["to"] if share["weight"] > stable.get(share["arm"], 0)}
+        return [arm["backendRef"]["name"] for arm in latest["spec"]["arms"] if arm["name"] in gaining]
 
     def _begun(self) -> Iterator[Json]:
         return (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))

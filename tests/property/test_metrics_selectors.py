@@ -77,3 +77,17 @@ def test_what_is_no_name_is_refused(question: Question) -> None:
 def test_a_lone_surrogate_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         promql_quote("\ud800")
+
+
+@given(NASTY, NASTY, NASTY)
+def test_a_question_of_texts_alone_has_one_answer_and_knows_it(text: str, other: str, seen: str) -> None:
+    question = Question("answers", (("app", (re2_quote(text),)), ("team", (re2_quote(other),))))
+    assert question.exact == (text, other)
+    assert question.admits({"app": text, "team": other})
+    assert question.admits({"app": seen, "team": other}) == (seen == text)
+
+
+@given(st.sampled_from(["a|b", "a.c", ".*", "[ab]", "a+", "x?", "(a)", "a{2}", r"\d", r"\n", r"a\b"]))
+def test_a_question_of_patterns_leaves_a_choice(pattern: str) -> None:
+    assert Question("answers", (("app", (pattern,)),)).exact is None
+    assert Question("answers", (("app", ("a", "b")),)).exact is None

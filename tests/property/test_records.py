@@ -21,7 +21,7 @@ from modelroute.controller.records import attempt_of, progress_of, spec_of, stat
 from modelroute.controller.spec import plan_of
 from modelroute.errors import Invalid
 from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Verdict, comparisons_of
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend, Share, arms_between
 
@@ -66,6 +66,7 @@ def made(spec: Json = SPEC, *, boundaries: dict[str, tuple[float, ...]] | None =
         design=Design(plan.objectives, comparisons_of(arms, stable, plan.reference), plan.alpha, plan.beta),
         window_s=7.5,
         settle_min_s=30.0,
+        judge_delay_s=12.0,
     )
     frozen = spec_of(attempt, parsed, route="support", namespace=NAMESPACE, boundaries=found)
     return attempt, through_json(frozen.to_wire())
@@ -80,6 +81,7 @@ ATTEMPT, FROZEN = made()
 instants = st.integers(1_600_000_000_000_000, 4_000_000_000_000_000).map(lambda microseconds: microseconds / 1e6)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 arm_names = st.sampled_from([arm.name for arm in ATTEMPT.arms])
+counts = st.integers(0, 2**53).map(float)
 candidates = st.sampled_from([arm.name for arm in ATTEMPT.candidates])
 objectives = st.sampled_from([objective.name for objective in ATTEMPT.design.objectives])
 unknowns = st.builds(Unknown, st.sampled_from(Reason), texts, st.none() | objectives, st.none() | arm_names)
@@ -116,6 +118,7 @@ progresses = st.builds(
     consumed_until=instants,
     engine=engines(),
     requests=st.dictionaries(candidates, st.integers(0, 10**9).map(float)),
+    tokens=st.dictionaries(arm_names, st.builds(Tokens, counts, counts, counts)),
     slowest_p99_s=st.floats(0, 1e6, allow_nan=False),
     unknown=st.lists(unknowns, max_size=10).map(tuple),
     verdict=st.none() | verdicts,
@@ -132,29 +135,26 @@ def test_an_attempt_comes_back_as_it_was_frozen() -> None:
 def test_progress_comes_back_as_it_was_written(progress: Progress) -> None:
     record = Record(ATTEMPT, progress)
 
-    status = through_json(status_of(record, ModelRolloutStatus(), namespace=NAMESPACE).to_wire())
+    status = through_json(status_of(record, ModelRolloutStatus()).to_wire())
     back = progress_of(parse(ModelRolloutStatus, status), ATTEMPT)
 
     assert back == progress
-    assert (
-        through_json(status_of(Record(ATTEMPT, back), parse(ModelRolloutStatus, status), namespace=NAMESPACE).to_wire())
-        == status
-    )
+    assert through_json(status_of(Record(ATTEMPT, back), parse(ModelRolloutStatus, status)).to_wire()) == status
 
 
 @settings(deadline=None, max_examples=30)
 @given(progresses, progresses)
 def test_nothing_of_what_was_written_before_is_left_behind(before: Progress, after: Progress) -> None:
-    first = status_of(Record(ATTEMPT, before), ModelRolloutStatus(), namespace=NAMESPACE)
+    first = status_of(Record(ATTEMPT, before), ModelRolloutStatus())
 
-    status = through_json(status_of(Record(ATTEMPT, after), first, namespace=NAMESPACE).to_wire())
+    status = through_json(status_of(Record(ATTEMPT, after), first).to_wire())
 
     assert progress_of(parse(ModelRolloutStatus, status), ATTEMPT) == after
 
 
 def good_status() -> Json:
     progress = Progress(Stage.PROGRESSING, 1, 1.7e9, 1.7e9, 1.7e9, 1.7e9, start(ATTEMPT.design))
-    return status_of(Record(ATTEMPT, progress), ModelRolloutStatus(), namespace=NAMESPACE).to_wire()
+    return status_of(Record(ATTEMPT, progress), ModelRolloutStatus()).to_wire()
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_what_is_too_long_for_the_schema_is_cut_and_stays_readable() -> None:
     progress = Progress(Stage.ROLLING_BACK, 0, 1.7e9, 1.7e9, None, 1.7e9, start(ATTEMPT.design), unknown=unknown)
     long = replace(progress, verdict=Verdict(Reason.HARM_DETECTED, "worse " * 2_000, 1.7e9))
 
-    status = status_of(Record(ATTEMPT, long), ModelRolloutStatus(), namespace=NAMESPACE).to_wire()
+    status = status_of(Record(ATTEMPT, long), ModelRolloutStatus()).to_wire()
 
     assert len(status["unknown"]) == 64
     assert len(status["decision"]["message"]) == 2048
@@ -216,7 +216,7 @@ def test_a_duration_that_is_no_number_is_not_written() -> None:
     progress = Progress(Stage.PROGRESSING, 0, 1.7e9, 1.7e9, None, 1.7e9, start(ATTEMPT.design), slowest_p99_s=math.inf)
 
     with pytest.raises(Invalid, match="slowest"):
-        status_of(Record(ATTEMPT, progress), ModelRolloutStatus(), namespace=NAMESPACE)
+        status_of(Record(ATTEMPT, progress), ModelRolloutStatus())
 
 
 def test_what_a_later_version_could_not_tell_is_still_not_known() -> None:

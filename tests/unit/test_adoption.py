@@ -51,7 +51,7 @@ def own_route(*, large: int | None = 100, small: int | None = 0, **metadata: Any
 
 def weights(world: World) -> dict[str, int]:
     rules = world.get("httproutes", OWN)["spec"]["rules"]
-    chat = next(rule for rule in rules if rule["name"] == "chat")
+    chat = next((rule for rule in rules if rule["name"] == "chat"), {"backendRefs": []})
     return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
 
 
@@ -474,6 +474,38 @@ async def test_a_route_that_its_owner_took_back_is_left_as_it_is_when_the_model_
 
     assert weights(world) == {"large-v1": 9, "small-v1": 1}
     assert world.get("modelroutes") == {}
+
+
+async def test_a_backend_that_somebody_gives_traffic_at_rest_loses_it_also_long_after_its_attempt() -> None:
+    world, ticker = await adopted()
+    world.now += 3600
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    route["spec"]["rules"][1]["backendRefs"][1]["weight"] = 4_000
+    world.store("httproutes", route)
+    await run_until(world, ticker, lambda status: status["phase"] == "Stable" and weights(world)["small-v1"] == 0)
+
+    assert weights(world)["large-v1"] > 0
+
+
+async def test_a_rollout_on_an_adopted_rule_starts_over_where_its_record_was_deleted() -> None:
+    world, _ = await under_way()
+    for key in [key for key in world.objects if key[0] == "modelrollouts"]:
+        del world.objects[key]
+    await run_until(world, world.ticker(), in_phase("Stable", attempt=2))
+
+    assert weights(world) == {"large-v1": 6_000, "small-v1": 4_000}
+
+
+async def test_deleting_in_the_middle_puts_the_adopted_rule_back_also_without_its_record() -> None:
+    world, ticker = await under_way()
+    for key in [key for key in world.objects if key[0] == "modelrollouts"]:
+        del world.objects[key]
+    body = world.get("modelroutes")
+    world.store("modelroutes", {**body, "metadata": {**body["metadata"], "deletionTimestamp": "now"}})
+    await ticker.tick(NAMESPACE, NAME)
+
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
+    assert not world.get("modelroutes")
 
 
 async def test_deleting_it_when_the_rule_no_longer_lists_the_way_back_leaves_the_rule_serving() -> None:

@@ -172,7 +172,7 @@ def test_the_logarithm_of_nothing_is_null() -> None:
         ({"test": "two-arm"}, "windows: is missing"),
         ({"test": "two-arm", "windows": [], "marginn": 1}, "marginn: there is no such field"),
         ({"test": "two-arm", "windows": [[1, 0, 2]]}, "windows[0][3]: is missing"),
-        ({"test": "two-arm", "windows": [[1, 0, 2, 0, 0]]}, "windows[0]"),
+        ({"test": "two-arm", "windows": [[1, 0, 2, 0, 0]]}, "windows[0]: has to have at most 4, and has 5"),
         ({"test": "two-arm", "windows": [[1, 0, 2, 0], [10, 12, 2, 0]]}, "windows[1][1]: 12 bad of 10 requests"),
         ({"test": "two-arm", "windows": [[1, 0, 2, 3]]}, "windows[0][3]: 3 bad of 2 requests of the reference"),
         ({"test": "two-arm", "windows": [[1, -1, 2, 0]]}, "windows[0][1]: should be greater than or equal to 0"),
@@ -205,7 +205,7 @@ def test_the_logarithm_of_nothing_is_null() -> None:
         ({"test": "shares", "shares": [0.5, 0.5], "windows": [[1]]}, "windows[0]: 1 counts for 2 shares"),
         ({"test": "counters", "series": [{"samples": [1, -2]}]}, "series[0].samples[1]: should be greater"),
         ({"test": "counters", "series": [{"samples": [1], "fresh": True}]}, "series[0].fresh: there is no such field"),
-        ({"test": "rollout", "objectives": [], "windows": []}, "objectives: "),
+        ({"test": "rollout", "objectives": [], "windows": []}, "objectives: has to have at least 1"),
         ({"test": "rollout", "objectives": [{"name": "e"}], "windows": []}, "objectives[0]: has none of margin"),
         (
             {"test": "rollout", "objectives": [{"name": "e", "margin": 0.1, "ratio": 2}], "windows": []},
@@ -231,6 +231,10 @@ WINDOW = {"asked": {"candidate": 0.1, "reference": 0.9}, "counts": {"e": {"candi
         ({"asked": {"candidate": 0.1}}, "windows[0].asked: the shares sum to 0.1"),
         ({"counts": {"f": {}}}, "windows[0].counts: there is no objective 'f'"),
         ({"counts": {"e": {"candidate": {"total": 1, "bad": 2}}}}, "windows[0].counts.e.candidate.bad: 2 bad of 1"),
+        (
+            {"counts": {"e": {"candidate": {"total": 5, "bad": 2, "badForLimit": 7}}}},
+            "windows[0].counts.e.candidate.badForLimit: 7 bad of 5 requests",
+        ),
         ({"counts": {"e": {"candidate": {"total": 3, "bad": [1, 1]}}}}, "windows[0].counts.e.candidate.bad: 2 counts"),
         ({"counts": {"e": {"candidate": {"total": 3, "bad": [-1]}}}}, "windows[0].counts.e.candidate.bad[0]: should"),
         ({"counts": {"e": {"candidate": {"bad": 1}}}}, "windows[0].counts.e.candidate.total: is missing"),

@@ -85,6 +85,8 @@ def piece(text: str, finish: str | None = None) -> dict[str, object]:
         (200, "application/json", b"{}", "the answer has no choices[0].message.content"),
         (200, "application/json", b"nope", "Expecting value: line 1 column 1 (char 0)"),
         (200, "text/event-stream", events(piece("half")), "the stream broke off before the answer ended"),
+        (200, "text/event-stream", events(piece("half"), b"[DONE]"), "the stream broke off before the answer ended"),
+        (200, "text/event-stream", events(b"[DONE]"), "the stream broke off before the answer ended"),
         (200, "text/event-stream", events({"error": {"message": "overloaded"}}), "the stream says: overloaded"),
         (200, "text/event-stream", events(b"[1]"), "a piece of the stream is not a JSON object"),
         (200, "text/event-stream", events(b"{"), "Expecting property name"),
@@ -101,8 +103,8 @@ async def test_what_is_no_answer_is_an_error_in_words(status, kind, body, error)
     assert reply.text is None
 
 
-@pytest.mark.parametrize("end", [events(piece("", "stop")), events(b"[DONE]")])
-async def test_a_stream_ends_with_a_reason_or_with_done(end):
+@pytest.mark.parametrize("end", [events(piece("", "stop")), events(piece("", "length"), b"[DONE]")])
+async def test_a_stream_ends_with_a_reason_and_perhaps_with_done(end):
     async def handler(_: web.Request) -> web.Response:
         body = b": a comment\n\n" + events({"choices": []}, piece("he"), piece("llo")) + end
         return web.Response(content_type="text/event-stream", body=body)

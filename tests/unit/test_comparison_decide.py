@@ -11,9 +11,10 @@ from tests.comparisons import Answers, Strength, comparison, merged, results, st
 
 from modelroute.compare.constraints import Outcome
 from modelroute.compare.decide import Decision, decide
-from modelroute.compare.domain import Kind, Measure
+from modelroute.compare.domain import Kind, Measure, Unit
 from modelroute.compare.measure import ACCURACY
 from modelroute.compare.paired import Standing, pair
+from modelroute.compare.quantities import format_amount
 from modelroute.errors import Invalid
 
 RIGHT, WRONG = 1.0, 0.0
@@ -41,6 +42,19 @@ def test_a_request_that_failed_is_wrong_and_slower_than_every_answer() -> None:
     assert found.estimate(Measure(Kind.LATENCY_P50)).value == 0.1
     assert found.estimate(Measure(Kind.ERROR_RATE)).value == 0.5
     assert found.estimate(Measure(Kind.REFUSAL_RATE)).n == 5
+
+
+def test_tokens_and_times_to_the_first_token_are_of_answers() -> None:
+    _, models = two(
+        Answers([RIGHT] * 100, latencies=[4.0] * 98 + [8.0] * 2, tokens=(1200, 30)),
+        Answers([RIGHT] * 10, latencies=[0.1, None], tokens=(90, 7)),
+    )
+    large, small = models["large"], models["small"]
+
+    assert [large.estimate(Measure(kind)).value for kind in (Kind.FIRST_TOKEN_P50, Kind.FIRST_TOKEN_P99)] == [1.0, 2.0]
+    assert [large.estimate(Measure(kind)).value for kind in (Kind.INPUT_TOKENS, Kind.OUTPUT_TOKENS)] == [1200, 30]
+    assert (small.estimate(Measure(Kind.OUTPUT_TOKENS)).value, small.estimate(Measure(Kind.OUTPUT_TOKENS)).n) == (7, 5)
+    assert [format_amount(value, Unit.TOKENS) for value in (1200.0, 30.25, 7.0)] == ["1,200", "30.2", "7.0"]
 
 
 def test_answers_that_nobody_judged_are_unknown_and_not_safe() -> None:
@@ -421,3 +435,35 @@ def test_an_endpoint_that_never_answered_is_unknown_and_does_not_win() -> None:
 
     assert decision.winner == "large"
     assert decision.alternative("small").pairing is None
+    assert (
+        decision.headline
+        == "large scores 0.10 of 1, ahead of small with 0.00 (accuracy not measured, and counted as 0)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "headline"),
+    [
+        (500, "large scores 0.50 of 1, and so does small: nothing here tells them apart."),
+        (501, "small scores 0.501 of 1, ahead of large with 0.500."),
+        (510, "small scores 0.51 of 1, ahead of large with 0.50."),
+    ],
+)
+def test_the_headline_has_the_digits_that_tell_the_first_from_the_second(right: int, headline: str) -> None:
+    small = Answers([RIGHT] * right + [WRONG] * (1000 - right))
+
+    assert decided(Answers([RIGHT, WRONG] * 500), small).headline == headline
+
+
+def test_a_winner_of_which_something_that_weighs_was_not_measured_wins_with_that_caveat() -> None:
+    worst = {"weight": 1, "worst": "5%", "target": "0%"}
+    criteria = [{"name": "accuracy", "weight": 3, "worst": "0%", "target": "100%"}]
+    weightless = {"name": "refusalRate", **worst, "weight": 0}
+    decision = decided(
+        Answers([RIGHT] * 5 + [WRONG] * 5),
+        Answers([RIGHT] * 10),
+        criteria=[*criteria, {"name": "safetyViolationRate", **worst}, weightless],
+    )
+
+    assert decision.winner == "small"
+    assert decision.caveats[0] == "Of small itself safetyViolationRate was not measured, and counts as 0."

@@ -121,6 +121,11 @@ def test_five_percent_more_escalations_can_be_of_two_things(rise: str, base: obj
         ),
         ("constraints/0", "latencyP95 is low", "constraints[0]: 'latencyP95 is low' is not a constraint"),
         ("constraints/0", "latencyP95 > 2s", "constraints[0]: latencyP95 is better when lower: write latencyP95 < 2s"),
+        (
+            "constraints/0",
+            "outputTokens < 2s",
+            "constraints[0]: '2s' is not a number of tokens: write a number",
+        ),
         ("constraints/0", "speed < 2s", "constraints[0]: 'speed' is not measured"),
         ("constraints/1", "costPerInteraction < 0.01 EUR", "constraints[1]: 'EUR' is not the comparison's currency, U"),
         ("models/0/price/currency", "EUR", "models[0].price.currency: 'EUR' is not the comparison's currency, USD"),

@@ -87,7 +87,10 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SetupError) as caught:
         cache.fill(cache.entry("tool", "1.0.0", "key"), make, say=_silent)
 
-    assert str(caught.value) == f"The disk that holds {tmp_path / 'cache'} is full."
+    assert str(caught.value) == (
+        f"The disk that holds {tmp_path / 'cache'} is full: make room there, or name a folder on another disk in"
+        " MODELROUTE_CACHE, and run the same again; what was half made is removed."
+    )
 
 
 def test_too_little_space_is_said_before_a_build_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

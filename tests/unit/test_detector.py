@@ -18,6 +18,7 @@ from modelroute.analysis.detector import (
     encode_guard,
     start_guard,
 )
+from modelroute.analysis.mixture import PRIOR
 
 SLOW = Watched("slow", "small", 0.05)
 GUARD = Guard((SLOW,), window_s=15.0)
@@ -38,6 +39,41 @@ def test_the_threshold_is_the_looks_between_false_alarms_shared_over_what_is_wat
 
     assert GUARD.log_threshold == pytest.approx(math.log(looks))
     assert Guard((SLOW, other), 15.0, 4.0).log_threshold == pytest.approx(math.log(looks * 2 / 4))
+
+
+def test_where_nothing_is_watched_or_alarms_are_cheap_the_threshold_is_still_one() -> None:
+    assert Guard((), window_s=15.0).log_threshold == pytest.approx(math.log(365.25 * 86_400 / 15))
+    assert Guard((SLOW,), window_s=3_600.0, false_alarms_per_year=10_000.0).log_threshold == pytest.approx(math.log(2))
+
+
+def test_a_window_brings_at_most_a_third_of_the_way() -> None:
+    (once,) = after((100, 100)).detectors
+    (twice,) = after((100, 100), (100, 100)).detectors
+
+    assert max(once.log_r) == pytest.approx(GUARD.log_threshold / 3, abs=2e-9)
+    assert max(twice.log_r) == pytest.approx(2 * GUARD.log_threshold / 3, abs=0.01)
+
+
+def test_it_counts_what_it_was_shown_and_what_it_was_not() -> None:
+    state = advance_guard(GUARD, after((5, 100), (2, 80)), end=99.0, counts={})
+    state = advance_guard(GUARD, state, end=120.0, counts={("slow", "small"): (1, 40)})
+    (detector,) = state.detectors
+
+    assert (detector.bad, detector.total, detector.windows, detector.skipped) == (8, 220, 3, 1)
+    assert state.until == 120.0
+    assert (Detector().bad, Detector().total, Detector().windows, Detector().skipped) == (0, 0, 0, 0)
+
+
+def test_an_alarm_tells_the_level_and_what_it_crossed() -> None:
+    state = after(*[(100, 100)] * 4)
+    (alarm,) = alarms(GUARD, state)
+
+    assert alarm.watched == SLOW
+    assert alarm.log_level >= alarm.log_threshold == GUARD.log_threshold
+    assert alarm.detector == state.detectors[0]
+    assert alarm.log_level == pytest.approx(
+        math.log(float(PRIOR @ np.exp(np.asarray(state.detectors[0].log_r)))), rel=1e-12
+    )
 
 
 def test_a_level_grows_as_it_is_written_down() -> None:

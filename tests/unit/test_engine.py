@@ -11,9 +11,9 @@ import pytest
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, start
 from modelroute.analysis.layout import Kind, layout_of, least_cap
-from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, kept, unspent
+from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, Floats, kept, unspent
 from modelroute.analysis.state import decode, encode
-from modelroute.analysis.two_arm import log_e_values, projection
+from modelroute.analysis.two_arm import _bracket, _newton, log_e_values, projection, shifted
 
 ERRORS = Objective("errors", margin=0.005)
 DESIGN = Design((ERRORS,), (Comparison("small", "large"),))
@@ -65,6 +65,28 @@ def test_the_published_check_values_come_out_to_nine_digits(
     assert float(value) == pytest.approx(log_e, abs=5e-10)
 
 
+def test_newtons_steps_are_all_but_there_in_four() -> None:
+    """So few are left that a look for a thousand routes takes a fraction of a second; bisection alone takes fifty."""
+    chance = np.random.default_rng(17)
+    size = 4_000
+    n_c, n_b, theta_b = chance.uniform(5, 600, size), chance.uniform(5, 3_000, size), chance.uniform(0.001, 0.3, size)
+    ratio, margin = chance.choice([1.0, 1.2, 2.0], size), chance.choice([0.0, 0.005, 0.05], size)
+    theta_c = shifted(ratio * theta_b + margin, chance.choice(np.concatenate([ALTERNATIVES, 1 / ALTERNATIVES]), size))
+    problem = np.stack([n_c / (n_c + n_b), n_b / (n_c + n_b), theta_c, theta_b, ratio, margin])
+
+    low, high, b = _bracket(problem)
+    errors = []
+    exact = projection(n_c, n_b, theta_c, theta_b, ratio, margin)
+    for _ in range(4):
+        errors.append(np.abs(b - exact) / exact)
+        b, low, high, _ = _newton(problem, low, high, b)
+        assert np.all((low <= exact * (1 + 1e-12)) & (exact <= high * (1 + 1e-12)))
+
+    assert np.median(errors[0]) < 0.01
+    assert np.quantile(errors[1], 0.9) < 0.003
+    assert np.quantile(errors[3], 0.99) < 0.001
+
+
 def test_without_margin_the_projection_is_the_pooled_mean() -> None:
     assert float(projection(100, 300, 0.09, 0.01, 1.0, 0.0)) == pytest.approx((9 + 3) / 400, rel=1e-12)
 
@@ -76,6 +98,48 @@ def test_the_grid_and_what_is_spent_are_those_of_the_design() -> None:
     assert PRIOR[1] / PRIOR[0] == pytest.approx(math.exp(-0.35))
     assert [unspent(0), unspent(1), unspent(21)] == pytest.approx([1.0, 0.5, 0.5 / math.sqrt(2)])
     assert float(kept(0, False)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("windows", "step_begins", "at_once", "part"),
+    [
+        (0, False, False, 0.5),
+        (0, True, False, 0.5),
+        (1, False, False, math.sqrt(20 / 21)),
+        (1, True, False, 0.85 * math.sqrt(20 / 21)),
+        (20, True, False, 0.85 * math.sqrt(39 / 40)),
+        (0, False, True, 0.1),
+        (0, True, True, 0.1),
+        (1, False, True, math.sqrt(20 / 21)),
+    ],
+)
+def test_a_step_spends_15_percent_more_and_a_proof_of_safety_most_of_it_at_first(
+    windows: int, step_begins: bool, at_once: bool, part: float
+) -> None:
+    """A step that begins before the first window spends nothing more: half is spent then anyway."""
+    assert float(kept(windows, step_begins, at_once)) == pytest.approx(part, rel=1e-12)
+
+
+@pytest.mark.parametrize("bad", [0.0, 9.0, 40.0, 90.0])
+def test_the_window_at_hand_never_moves_its_own_guess_of_the_reference(bad: float) -> None:
+    """Whatever its reference does, a window is bet on with what the windows before it say: 9 of 900."""
+    first = after(window(5, small=(1, 100), large=(9, 900)))
+    place = layout_of(DESIGN).of(Kind.MAIN, 0)[0]
+    log_ratios = log_e_values(
+        100, 4, 900, bad, guess=(0.5 + 9) / (0.5 / 0.01 + 900), alternatives=ALTERNATIVES, margin=0.005
+    )
+    most = np.maximum(least_cap(DESIGN, Action.ROLL_BACK), (-math.log(0.05 * 0.9) - spent(first, place)) / 3)
+
+    second = advance(DESIGN, first, window(10, small=(4, 100), large=(bad, 900)))
+
+    grown = np.exp(spent(first, place) + np.minimum(log_ratios, most))
+    assert np.exp(second.bank.log_capital[place]) == pytest.approx(grown, rel=1e-8, abs=1e-30)
+
+
+def spent(state: State, place: int) -> Floats:
+    """ln of the capital of one row's alternatives once the second window's part is put on them."""
+    more = state.bank.log_unspent[place] + math.log(1 - math.sqrt(20 / 21)) + np.log(PRIOR)
+    return np.asarray(np.logaddexp(state.bank.log_capital[place], more))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +206,34 @@ def test_a_window_that_was_seen_changes_nothing() -> None:
     assert advance(DESIGN, state, window(5, small=(90, 100))) == state
 
 
+def test_a_window_that_was_seen_changes_nothing_for_the_others_that_are_folded_in_with_it() -> None:
+    seen, fresh = after(window(5, small=(3, 100))), start(DESIGN)
+    again, first = advance_all([(DESIGN, seen, window(5, small=(90, 100))), (DESIGN, fresh, window(5, small=(1, 100)))])
+
+    assert again == seen
+    assert first == after(window(5, small=(1, 100)))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "bet_on"),
+    [
+        ((0, 0), (9, 900), 0),
+        ((4, 100), (0, 0), 0),
+        ((0, 1), (0, 1), 1),
+        ((0, 0.5), (0, 0.5), 1),
+        ((0, 100), (0, 900), 1),
+    ],
+)
+def test_a_window_is_bet_on_where_both_arms_had_requests_whatever_became_of_them(
+    small: tuple[float, float], large: tuple[float, float], bet_on: int
+) -> None:
+    bank = after(window(5, small, large)).bank
+
+    assert bank.windows.tolist() == [bet_on] * len(bank.windows)
+    assert bool(np.all(bank.log_unspent < 0)) == bool(bet_on)
+    assert set(bank.total.tolist()) == {large[1]}
+
+
 def test_before_it_settles_only_the_fast_path_looks() -> None:
     state = after(window(5, small=(80, 80), large=(0, 900), settled=False))
 
@@ -152,11 +244,34 @@ def test_before_it_settles_only_the_fast_path_looks() -> None:
 
 
 def test_early_completions_are_measured_against_the_asked_share_of_all_requests() -> None:
-    """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed."""
+    """Of 1,000 requests the candidate was asked to take 100; the 20 that completed so far all failed.
+
+    80 of the reference's are from before the step: it is asked for 900.
+    """
     early = after(window(5, small=(20, 20), large=(0, 980), settled=False))
-    whole = after(window(5, small=(20, 100), large=(0, 980)))
+    whole = after(window(5, small=(20, 100), large=(0, 900)))
 
     assert rows(early, Kind.FAST) == rows(whole, Kind.FAST)
+
+
+def test_what_both_arms_counted_is_never_made_less_of_the_candidates_and_more_of_the_reference() -> None:
+    """Arms that are judged unequally often: 400 of the candidate's 490 judged are more than its asked share of 49."""
+    early = after(window(5, small=(24, 400), large=(5, 90), settled=False))
+    whole = after(window(5, small=(24, 400), large=(5, 90)))
+
+    assert rows(early, Kind.FAST) == rows(whole, Kind.FAST)
+    assert rows(early, Kind.FAST)[0] < 0
+
+
+def test_a_reference_that_is_asked_for_nothing_is_not_compared_with_though_its_backlog_completes() -> None:
+    asked = {"small": 1.0, "large": 0.0}
+    for settled in (True, False):
+        each = replace(window(5, small=(80, 100), large=(0, 300), settled=settled), asked=asked)
+        state = after(each)
+
+        assert rows(state, Kind.MAIN) == rows(state, Kind.FAST) == rows(state, Kind.SAFE) == [0.0]
+        assert not state.bounds.any()
+        assert state.tallies[0].reference_total == 0
 
 
 def test_early_completions_are_never_fewer_than_the_failures_among_them() -> None:
@@ -222,6 +337,22 @@ def test_harm_that_starts_after_hours_of_health_need_not_pay_those_hours_back() 
     assert known(*healthy, *harmed).rollback_breached
 
 
+@pytest.mark.parametrize(
+    ("bad", "back"),
+    [((1, 1, 1), True), ((1, 1), False), ((1, 0, 1, 0, 1, 0, 1), False), ((1, 1, 0, 1, 1), False)],
+    ids=["three on end", "two", "four apart", "two and two"],
+)
+def test_late_in_an_attempt_three_bad_windows_on_end_decide_and_no_fewer(bad: tuple[int, ...], back: bool) -> None:
+    """A sixth of the candidate's requests fail in a bad window: not enough for the fast path, plenty for the cap."""
+    design = Design((ERRORS,), DESIGN.comparisons)
+    healthy = [window(5.0 * k, small=(5, 600), large=(20, 2_400)) for k in range(1, 300)]
+    late = [
+        window(5.0 * (300 + k), small=(100, 600) if each else (5, 600), large=(20, 2_400)) for k, each in enumerate(bad)
+    ]
+
+    assert known(*healthy, *late, design=design).rollback_breached is back
+
+
 def test_objectives_that_only_report_or_pause_take_nothing_from_those_that_roll_back() -> None:
     report = replace(ERRORS, name="report", action=Action.REPORT)
     pause = replace(ERRORS, name="pause", action=Action.PAUSE)
@@ -258,13 +389,13 @@ def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
     [
         ("nonsense", "Expecting value"),
         ("[]", "of version None"),
-        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '2'"),
+        ('{"v":"0","until":5,"tracks":[]}', "of version '0', and this engine reads '3'"),
         ('{"v":"1","until":5,"tracks":[]}', "does not belong to this attempt"),
         (
-            '{"v":"2","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}',
+            '{"v":"3","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[],"recent":[],"blocks":[]}',
             "does not belong to this attempt",
         ),
-        ('{"v":"2","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),
+        ('{"v":"3","until":5,"asked":[],"rows":[[[true],0,0,0,0,0]]}', "cannot be read"),
         ('{"v":"1","until":5,"tracks":[[[],[[],0,0,0],[0]]]}', "cannot be read"),
         ('{"v":"1"}', "cannot be read"),
     ],
@@ -308,6 +439,18 @@ def test_many_attempts_at_once_give_the_states_that_each_gives_alone() -> None:
         one, two = advance_all([(DESIGN, one, each), (other, two, both)])
         assert (one, two) == alone
     assert advance_all([(DESIGN, one, window(5)), (other, two, window(5))]) == [one, two]
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 3])
+def test_a_state_is_a_value_that_nothing_writes_into(attempts: int) -> None:
+    """Attempts that were advanced together share their arrays."""
+    given = [(DESIGN, start(DESIGN), window(5, small=(k, 100))) for k in range(attempts)]
+    states = advance_all(given)
+
+    assert [state == advance(*each) for state, each in zip(states, given, strict=True)] == [True] * attempts
+    for state in states:
+        with pytest.raises(ValueError, match="read-only"):
+            state.bank.log_capital[0, 0] = 0.0
 
 
 @pytest.mark.parametrize("settled", [True, False])

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from tests.oracle import processes as oracle
 
 from modelroute.analysis.bounds import smallest_refuted
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import MARGINS, Assessment, Knowledge, State, advance, assess, start, start_gate
+from modelroute.analysis.layout import Kind, layout_of
 
 ERRORS = Objective("errors", margin=0.02)
 DESIGN = Design((ERRORS,), (Comparison("small", "large"),))
@@ -108,6 +111,16 @@ def test_a_proof_of_safety_is_not_carried_over_to_the_next_step() -> None:
     assert assess(DESIGN, next_step).findings[0].tally.windows == 12
 
 
+def test_a_step_is_a_change_of_what_is_asked_of_either_arm() -> None:
+    """A third arm takes of the reference's part: that is a new step for the candidate too."""
+    proven = after(*(window(k) for k in range(1, 12)))
+    less = replace(window(12), asked={"small": 0.1, "large": 0.5, "third": 0.4})
+    same = replace(window(12), asked={"small": 0.1, "large": 0.9, "third": 0.0})
+
+    assert not assess(DESIGN, advance(DESIGN, proven, less)).proven_safe
+    assert assess(DESIGN, advance(DESIGN, proven, same)).proven_safe
+
+
 def test_a_gate_without_a_change_of_the_split_starts_afresh_and_harm_goes_on() -> None:
     design = Design((replace(ERRORS, limit=0.5),), DESIGN.comparisons)
     proven = after(*(window(k) for k in range(1, 12)), design=design)
@@ -117,6 +130,40 @@ def test_a_gate_without_a_change_of_the_split_starts_afresh_and_harm_goes_on() -
     assert assess(design, gate).findings[0].log_safe == 0
     assert assess(design, gate).rollback_log_evidence == assess(design, proven).rollback_log_evidence
     assert np.all(gate.bounds == 0)
+
+
+def test_a_gate_begins_with_nothing_won_and_spends_most_on_its_first_window() -> None:
+    (safe,) = layout_of(DESIGN).of(Kind.SAFE, 0)
+    gate = start_gate(DESIGN, after(*(window(k) for k in range(1, 12))))
+    once = advance(DESIGN, gate, window(12))
+    twice = advance(DESIGN, once, window(13))
+
+    assert gate.bank.log_e[safe] == 0
+    assert once.bank.log_unspent[safe] == pytest.approx(np.log(0.1), abs=2e-9)
+    assert twice.bank.log_unspent[safe] == pytest.approx(np.log(0.1 * np.sqrt(20 / 21)), abs=2e-9)
+
+
+def test_states_are_the_same_when_all_that_is_carried_is() -> None:
+    state = after(window(1))
+    bank = state.bank
+
+    assert bank == replace(bank)
+    for name in ("log_capital", "log_unspent", "windows", "bad", "total", "due"):
+        assert bank != replace(bank, **{name: ~getattr(bank, name) if name == "due" else getattr(bank, name) + 1})
+    assert bank != 3
+    assert state == replace(state)
+    assert state != replace(state, bounds=state.bounds + 1)
+    assert state != replace(state, until=1e9)
+    assert state != replace(state, bank=replace(bank, bad=bank.bad + 1))
+    assert state != 3
+
+
+def test_a_gate_without_a_change_of_the_split_spends_nothing_more_of_harms_capital() -> None:
+    proven = after(*(window(k) for k in range(1, 5)))
+    on, gate = (advance(DESIGN, state, window(5)) for state in (proven, start_gate(DESIGN, proven)))
+
+    assert assess(DESIGN, gate).rollback_log_evidence == assess(DESIGN, on).rollback_log_evidence
+    assert assess(DESIGN, gate).findings[0].log_safe != assess(DESIGN, on).findings[0].log_safe
 
 
 def test_a_step_of_one_candidate_leaves_the_proof_of_another_alone() -> None:
@@ -144,6 +191,58 @@ def test_requests_lacking_shrink_to_nothing_where_safety_is_near_and_are_unknown
     assert later is not None
     assert 0 < later < early < 20_000
     assert never is None
+
+
+@pytest.mark.parametrize("overdispersion", [1.0, 2.5])
+@pytest.mark.parametrize(
+    ("objective", "windows"),
+    [
+        (Objective("errors", margin=0.02), 1),
+        (Objective("errors", ratio=1.5, prior_rate=0.05), 2),
+        (Objective("errors", limit=0.05), 1),
+        (Objective("errors", margin=0.02, limit=0.05), 1),
+        (Objective("errors", margin=0.1, limit=0.015), 1),
+    ],
+)
+def test_requests_lacking_are_what_lacks_by_what_the_best_alternative_gains(
+    objective: Objective, windows: int, overdispersion: float
+) -> None:
+    """Per request, at the rates seen so far: of the slower of both, where both have to be proven."""
+    design = Design((objective,), DESIGN.comparisons, overdispersion=overdispersion)
+    (found,) = known(*(window(k, (1, 200), (18, 1800)) for k in range(1, windows + 1)), design=design).findings
+    n, x, n_b, x_b = (windows * each for each in (200, 1, 1800, 18))
+    gains = []
+    if objective.limit is None or objective.margin is not None:
+        guess = (0.5 + mp.mpf(x_b)) / (0.5 / objective.prior_rate + n_b)
+        one = (1, x / n, n_b / n, x_b / n)
+        allowed = (objective.ratio or 1, objective.margin or 0)
+        gains.append(max(oracle.two_arm_factor(one, guess, 1 / psi, *allowed) for psi in oracle.grid()))
+    if objective.limit is not None:
+        limit = mp.mpf(objective.limit)
+        gains.append(
+            max(oracle.log_ratio(mp.mpf(x) / n, 1, oracle.with_odds(limit, 1 / psi), limit) for psi in oracle.grid())
+        )
+
+    assert not found.proven_safe
+    assert found.log_safe is not None
+    lacks = -mp.log(mp.mpf(0.05)) - found.log_safe
+    assert found.requests_lacking == pytest.approx(float(lacks / (min(gains) / overdispersion)), rel=1e-9)
+
+
+def test_where_nothing_is_to_be_proven_no_requests_are_lacking_for_it() -> None:
+    pause = Design((replace(ERRORS, action=Action.PAUSE),), DESIGN.comparisons)
+    (found,) = known(window(1), design=pause).findings
+
+    assert found.log_safe is None
+    assert found.requests_lacking is None
+    assert not found.proven_safe
+
+
+def test_requests_lacking_are_unknown_before_both_arms_were_counted() -> None:
+    nothing, alone = known().findings[0], known(window(1, (0, 0), (27, 2700))).findings[0]
+
+    assert nothing.requests_lacking is None
+    assert alone.requests_lacking is None
 
 
 def test_how_bad_it_could_still_be_shrinks_as_requests_come() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import Assessment, State, advance, assess, start
+from modelroute.analysis.layout import Kind, layout_of
 
 DESIGN = Design((Objective("errors", margin=0.005),), (Comparison("small", "large"),), checks_split=True)
 
@@ -92,13 +95,43 @@ def test_a_third_arm_that_dies_changes_nothing_for_the_others() -> None:
 
 @pytest.mark.parametrize(
     "silent",
-    [window(1, 0, settled=False), window(1, None), window(1, 0, None), window(1, 0, share=1.0)],
-    ids=["settling", "candidate unknown", "reference unknown", "nothing asked of the reference"],
-)
+    [
+        window(1, 0, settled=False),
+        window(1, None),
+        window(1, 0, None),
+        window(1, 0, share=1.0),
+        window(1, 10, share=0.0),
+        replace(window(1, 0), asked={"small": 1.0}),
+        replace(window(1, 10), asked={"large": 1.0}),
+    ],
+    ids=["settling", "candidate unknown", "reference unknown", "nothing asked of the reference",
+         "nothing asked of the candidate", "reference not named", "candidate not named"],
+)  # fmt: skip
 def test_what_says_nothing_of_the_split_moves_no_evidence(silent: Window) -> None:
     state = after(silent)
 
+    assert bet_on(state) == {Kind.MANY: 0, Kind.FEW: 0}
     assert (assess(DESIGN, state).answering[0].log_few, assess(DESIGN, state).answering[0].log_many) == (0, 0)
+
+
+def bet_on(state: State) -> dict[Kind, int]:
+    """The windows that either process of the split has bet on."""
+    layout = layout_of(DESIGN)
+    return {kind: int(state.bank.windows[layout.of(kind, 0)[0]]) for kind in (Kind.MANY, Kind.FEW)}
+
+
+def test_more_than_all_cannot_be_too_many() -> None:
+    """At 95 % of what both are asked for, 1.1 times the share is above 1: only too few can be seen."""
+    state = after(window(1, 950, 50, share=0.95))
+
+    assert bet_on(state) == {Kind.MANY: 0, Kind.FEW: 1}
+
+
+def test_what_watches_one_arm_counts_no_reference() -> None:
+    state = after(window(1, 100))
+    rows = [layout_of(DESIGN).of(kind, 0)[0] for kind in (Kind.MANY, Kind.FEW)]
+
+    assert [(state.bank.bad[row], state.bank.total[row]) for row in rows] == [(0, 0), (0, 0)]
 
 
 def test_the_split_has_a_share_of_alpha_like_one_more_objective() -> None:

@@ -325,6 +325,18 @@ def shown(body: Json, *arguments: str) -> Result:
     return done
 
 
+async def test_what_another_version_of_the_engine_decided_is_not_computed_again_and_said() -> None:
+    body = await rollout(0.2, objectives=[ERRORS])
+    state = json.loads(body["status"]["engineState"])
+    older = {**state, "v": "2", "limited": []}
+    body["status"]["engineState"] = json.dumps(older)
+
+    done = shown(body)
+
+    said = " ".join(done.stdout.split())
+    assert "Not computed again, the numbers are those of the operator: version 2 of the statistics decided" in said
+
+
 async def test_json_has_what_the_table_says() -> None:
     body = await rollout(0.2, objectives=[ERRORS, SLOW])
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, in_phase, run_until
+from tests.fakes import World as AnyWorld
 
 from modelroute.controller.tick import Ticker
+from modelroute.gateway.contention import RESTORED_AT_MOST, Contention
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -17,6 +21,13 @@ BOUNDED = [
     {"name": "relative", "metric": "ErrorRate", "maxIncrease": "5pp"},
 ]
 RETURNING = {"bake": "30m", "onBreach": "RollBack"}
+
+
+@dataclass(slots=True)
+class World(AnyWorld):
+    """A world in which the operator can be told that somebody quarrels about the route."""
+
+    contention: Contention = field(default_factory=Contention)
 
 
 async def promoted(**spec: Any) -> tuple[World, Ticker]:
@@ -56,6 +67,44 @@ async def test_harm_within_the_bake_takes_the_promotion_back_and_says_why() -> N
 
     assert world.weights()["large-v1"] == 10_000
     assert "small breaks the bound of errors, at most 1.00%" in world.status["message"]
+
+
+def gateway_silent(world: World) -> None:
+    world.gateway_takes = False
+    world.store("httproutes", {**world.get("httproutes"), "status": {}})
+
+
+def contended(world: World) -> None:
+    for _ in range(RESTORED_AT_MOST):
+        world.contention.restored((NAMESPACE, NAME), world.now)
+
+
+def backend_unknown(world: World) -> None:
+    """Of the candidate: that it cannot be checked is no reason to leave it the traffic."""
+    world.backends.answer = lambda backend, field: (
+        Problem(Reason.BACKEND_UNKNOWN, f"{field}: cannot be checked") if backend.name == "small-v1" else None
+    )
+
+
+def spec_with_a_gap(world: World) -> None:
+    world.apply(large=0, small=100, objectives=BOUNDED, guard=RETURNING, metrics={"source": "Istio"})
+
+
+@pytest.mark.parametrize("happens", [gateway_silent, contended, backend_unknown, spec_with_a_gap])
+async def test_harm_within_the_bake_goes_back_whatever_else_is_wrong(happens: Callable[[World], None]) -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    world.contention = ticker.ports.contention
+    happens(world)
+    await run(world, ticker, 20)
+    held = world.status["phase"]
+    world.bad_share["small-v1"] = 0.2
+    end = world.now + 120
+    while world.weights().get("large-v1") != 10_000 and world.now < end:
+        world.now += min(await ticker.tick(NAMESPACE, NAME) or 1.0, 5.0)
+
+    assert world.weights().get("large-v1") == 10_000, (held, world.status["phase"], world.status["message"])
+    assert world.status["phase"] in {"RollingBack", "RolledBack"}
 
 
 async def test_harm_after_the_bake_is_reported_once_an_alarm_and_the_split_stays() -> None:
@@ -133,3 +182,60 @@ async def test_a_promotion_that_was_taken_back_is_not_tried_again_by_itself() ->
     assert world.status["phase"] == "RolledBack"
     world.act("retry")
     await run_until(world, ticker, in_phase("Progressing", attempt=2))
+
+
+async def paused_elsewhere(world: World, ticker: Ticker) -> None:
+    world.apply(large=10, small=90, objectives=BOUNDED, guard=RETURNING, paused=True)
+
+
+async def not_accepted(world: World, ticker: Ticker) -> None:
+    world.gateway_takes = False
+    route = world.get("httproutes")
+    for condition in route["status"]["parents"][0]["conditions"]:
+        condition.update(status="False", message="a listener is gone")
+
+
+async def impossible(world: World, ticker: Ticker) -> None:
+    def gone(backend: Backend, field: str) -> Problem | None:
+        return Problem(Reason.BACKEND_NOT_FOUND, f"{field} is gone") if backend.name == "small-v9" else None
+
+    world.backends.answer = gone
+    world.apply(large=10, small=90, small_service="small-v9", objectives=BOUNDED, guard=RETURNING)
+
+
+async def bounded_otherwise(world: World, ticker: Ticker) -> None:
+    """Another split, held until a person resumes, whose objectives lack the one that has the bound."""
+    world.apply(large=10, small=90, objectives=[BOUNDED[1]], guard=RETURNING, paused=True)
+
+
+@pytest.mark.parametrize("meanwhile", [paused_elsewhere, not_accepted, impossible, bounded_otherwise])
+async def test_nothing_that_keeps_a_spec_from_being_carried_out_keeps_harm_within_the_bake_from_going_back(
+    meanwhile: Any,
+) -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    await meanwhile(world, ticker)
+    await run(world, ticker, 60)
+    assert "watches errors" in world.status["guard"]
+
+    world.bad_share["small-v1"] = 0.5
+    await run_until(world, ticker, lambda _: world.weights()["large-v1"] == 10_000)
+    assert world.said("GuardBreached")
+
+
+async def test_an_objective_that_the_spec_means_otherwise_by_now_is_not_watched_and_that_is_said() -> None:
+    world, ticker = await promoted()
+    slow = {"name": "errors", "metric": "LatencyAbove", "threshold": "2s", "max": "1%"}
+    world.apply(large=10, small=90, objectives=[slow], guard=RETURNING, paused=True)
+    await run(world, ticker, 60)
+
+    assert "errors is not watched, for the spec means something else by it now" in world.status["guard"]
+
+
+async def test_a_bound_that_stays_broken_is_reported_now_and_then_and_not_at_every_look() -> None:
+    world, ticker = await promoted(guard={**RETURNING, "bake": "1m"})
+    await run(world, ticker, 120)
+    world.bad_share["small-v1"] = 0.5
+    await run(world, ticker, 1500)
+
+    assert 2 <= len(world.said(Reason.GUARD_BREACHED)) <= 3

@@ -10,6 +10,7 @@ import pytest
 
 from modelroute.controller.handlers import Backoffs, register
 from modelroute.controller.loop import Loop
+from modelroute.gateway.overlaps import Overlaps
 
 Json = dict[str, Any]
 ROUTE: Json = {
@@ -43,7 +44,8 @@ class Watch:
     def __init__(self) -> None:
         self.loop = Woken()
         registry = kopf.OperatorRegistry()
-        register(registry, self.loop)
+        self.overlaps = Overlaps()
+        register(registry, self.loop, self.overlaps)
         handlers: dict[str, Any] = {
             str(handler.id).split(".")[-1]: handler.fn for handler in registry._watching.get_all_handlers()
         }
@@ -137,3 +139,26 @@ async def test_a_route_of_somebody_else_that_has_our_name_wakes_us_so_that_we_se
     theirs = with_(HTTP_ROUTE, "metadata", labels=None)
 
     assert await Watch().see("http_route", theirs, "DELETED") is True
+
+
+async def test_since_when_a_gateway_says_so_is_no_news() -> None:
+    watch = Watch()
+    said = {"type": "Accepted", "status": "True", "lastTransitionTime": "2026-01-02T12:00:00Z"}
+    again = {**said, "lastTransitionTime": "2026-01-02T12:00:01Z"}
+    await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [said]}]), "ADDED")
+
+    assert not await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [again]}]))
+    other = {**again, "status": "False"}
+    assert await watch.see("http_route", with_(HTTP_ROUTE, "status", parents=[{"conditions": [other]}]))
+
+
+async def test_what_routes_want_is_known_from_the_watch_until_they_are_deleted() -> None:
+    watch = Watch()
+    body = with_(HTTP_ROUTE, "spec", parentRefs=[{"name": "inference"}], rules=[{}])
+    await watch.see("http_route", body)
+    theirs = with_(body, "metadata", name="theirs", uid="h2", labels={})
+    await watch.see("http_route", theirs)
+    assert "chat/theirs" in watch.overlaps.told_of(("chat", "support"))
+    await watch.see("http_route", theirs, type="DELETED")
+
+    assert watch.overlaps.told_of(("chat", "support")) == ""

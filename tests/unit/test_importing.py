@@ -22,6 +22,7 @@ from modelroute.compare.importing.record import LeftOut, Record, share, text_of,
 from modelroute.compare.results import Sample, prompt_hash, read_results
 from modelroute.errors import Invalid
 
+DATA = Path(__file__).parents[1] / "data"
 BEGUN = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -67,43 +68,42 @@ def test_the_formats_of_the_command_are_those_that_there_are():
     assert sorted(FORMATS) == sorted(Format)
 
 
-@needs("lm_eval", "of modelroute[eval]")
-@pytest.mark.filterwarnings("ignore")
-def test_a_folder_of_lm_eval_is_read(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+def lm_eval_writes(folder: Path, task: dict[str, object], **model: object) -> None:
+    """A folder of results, as `lm_eval --output_path … --log_samples` makes it."""
     import lm_eval
     from datasets import Dataset
     from lm_eval.loggers import EvaluationTracker
 
     from modelroute.compare.evaluation import harness  # noqa: F401 - keeps the libraries offline and quiet
 
-    docs = [{"q": f"Is {n} even?", "a": "yes" if n % 2 == 0 else "no"} for n in range(5)]
-    task = {
-        "task": "Even_Numbers",
-        "custom_dataset": lambda **_: {"test": Dataset.from_list(docs)},
-        "test_split": "test",
-        "output_type": "generate_until",
-        "doc_to_text": "q",
-        "doc_to_target": "a",
-        "generation_kwargs": {"until": [], "max_gen_toks": 3},
-        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
-        "metadata": {"version": 1},
-    }
-    tracker = EvaluationTracker(output_path=str(tmp_path / "lm"))
-    with in_thread(standing_in([StandIn("a", 0, {}, speed=Speed(speed_up=1000))])) as urls:
-        found = lm_eval.simple_evaluate(
-            model="local-chat-completions",
-            model_args={"model": "a", "base_url": f"{urls['a']}/chat/completions", "tokenizer_backend": "none"},
-            tasks=[task],
-            task_manager=lm_eval.tasks.TaskManager(include_defaults=False),
-            apply_chat_template=True,
-            bootstrap_iters=0,
-            evaluation_tracker=tracker,
-        )
+    docs = [{"q": f"Is {n} even?", "a": "yes" if n % 2 == 0 else "no", "at": n % 2} for n in range(5)]
+    told = {"custom_dataset": lambda **_: {"test": Dataset.from_list(docs)}, "test_split": "test", "doc_to_text": "q"}
+    tracker = EvaluationTracker(output_path=str(folder))
+    found = lm_eval.simple_evaluate(
+        **model,
+        tasks=[{"task": "Even_Numbers", **told, **task, "metadata": {"version": 1}}],
+        task_manager=lm_eval.tasks.TaskManager(include_defaults=False),
+        bootstrap_iters=0,
+        evaluation_tracker=tracker,
+    )
     samples = found.pop("samples")
     tracker.save_results_aggregated(results=found, samples=samples)
     for name, each in samples.items():
         tracker.save_results_samples(task_name=name, samples=each)
+
+
+@needs("lm_eval", "of modelroute[eval]")
+@pytest.mark.filterwarnings("ignore")
+def test_a_folder_of_lm_eval_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    metric = {"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}
+    task: dict[str, object] = {"output_type": "generate_until", "doc_to_target": "a", "metric_list": [metric]}
+    task |= {"generation_kwargs": {"until": [], "max_gen_toks": 3}}
+    with in_thread(standing_in([StandIn("a", 0, {}, speed=Speed(speed_up=1000))])) as urls:
+        asked = {"model": "a", "base_url": f"{urls['a']}/chat/completions", "tokenizer_backend": "none"}
+        lm_eval_writes(
+            tmp_path / "lm", task, model="local-chat-completions", model_args=asked, apply_chat_template=True
+        )
 
     got = brought(tmp_path, tmp_path / "lm", "lm-eval", "--rename", "exact_match=accuracy", suite="even-numbers")
 
@@ -112,6 +112,22 @@ def test_a_folder_of_lm_eval_is_read(tmp_path, monkeypatch):
     assert got["3"].hash == prompt_hash("Is 3 even?")
     assert (got["3"].expected, len((got["3"].answer or "").split())) == ("no", 3)
     assert all(sample.scores == {"accuracy": 0.0} for sample in got.values())
+
+
+@needs("lm_eval", "of modelroute[eval]")
+@pytest.mark.filterwarnings("ignore")
+def test_a_multiple_choice_of_lm_eval_is_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    metric = {"metric": "acc", "aggregation": "mean", "higher_is_better": True}
+    task: dict[str, object] = {"output_type": "multiple_choice", "doc_to_target": "at", "doc_to_choice": ["yes", "no"]}
+    lm_eval_writes(tmp_path / "lm", task | {"metric_list": [metric]}, model="dummy")
+
+    got = brought(tmp_path, tmp_path / "lm", "lm-eval", "--rename", "acc=accuracy", suite="even-numbers")
+
+    assert [got[str(n)].prompt for n in range(5)] == [f"Is {n} even?" for n in range(5)]
+    for n in range(5):
+        # The dummy guesses: what counts is that the likeliest choice is read from the same numbers as the score.
+        assert got[str(n)].scores == {"accuracy": float(got[str(n)].answer == f"choice {n % 2}")}
 
 
 @needs("langsmith", "of modelroute[judge]")
@@ -226,29 +242,57 @@ def test_grades_of_azure_become_shares(tmp_path):
     assert brought(tmp_path, tmp_path / "out.json", "azure")["a"].scores == {"coherent": 0.75}
 
 
-@needs("wandb", "of modelroute[wandb]")
-@pytest.mark.filterwarnings("ignore")
-def test_a_table_of_weights_and_biases_is_read(tmp_path):
+COLUMNS = ["id", "question", "text", "accuracy", "tokens_in", "tokens_out"]
+WHERE = ("answer=text", "input_tokens=tokens_in", "output_tokens=tokens_out")
+SAYS_WHERE = [part for each in WHERE for part in ("--column", each)]
+
+
+Logged = tuple[str, list[list[object]]]
+
+
+def wandb_run(folder: Path, *logged: Logged) -> Path:
+    """The folder of an offline run that logged these tables, a step each, and the first one as CSV beside it."""
     import wandb
 
     quiet = wandb.Settings(silent=True, console="off", disable_git=True, x_disable_stats=True)
-    with wandb.init(project="p", dir=str(tmp_path), mode="offline", settings=quiet) as run:
-        columns = ["id", "question", "text", "accuracy", "tokens_in", "tokens_out"]
-        run.log(
-            {"qa": wandb.Table(columns=columns, data=[["a", "2+2?", "4", True, 5, 1], ["b", "3?", None, None, 5, 0]])}
-        )
-    (written,) = tmp_path.rglob("*.table.json")
-    columns_told = [
-        part
-        for each in ("answer=text", "input_tokens=tokens_in", "output_tokens=tokens_out")
-        for part in ("--column", each)
-    ]
+    with wandb.init(project="p", dir=str(folder), mode="offline", settings=quiet) as run:
+        tables = [(key, wandb.Table(columns=COLUMNS, data=rows)) for key, rows in logged]
+        tables[0][1].get_dataframe().to_csv(folder / "table.csv", index=False)
+        for key, table in tables:
+            run.log({key: table})
+        return Path(run.dir).parent
 
-    got = brought(tmp_path, written, "wandb", *columns_told)
 
-    assert (got["a"].prompt, got["a"].answer, got["a"].scores) == ("2+2?", "4", {"accuracy": 1.0})
-    assert got["a"].cost == Decimal("0.000007")
-    assert got["b"].error == "no answer was recorded"
+FIRST: Logged = ("support/qa", [["a", "2+2?", "5", False, 5, 1], ["b", "3?", None, None, 5, 0]])
+AGAIN: Logged = ("support/qa", [["a", "2+2?", "4", True, 5, 1], ["b", "3?", None, None, 5, 0]])
+
+
+@needs("wandb", "of modelroute[wandb]")
+@needs("pandas", "which wandb's tables are written as CSV with")
+@pytest.mark.filterwarnings("ignore")
+def test_a_run_of_weights_and_biases_is_read_as_folder_as_table_and_as_csv(tmp_path):
+    run = wandb_run(tmp_path, AGAIN)
+    (table,) = run.rglob("*.table.json")
+
+    for number, source in enumerate((run, table, tmp_path / "table.csv")):
+        (tmp_path / str(number)).mkdir()
+        got = brought(tmp_path / str(number), source, "wandb", *SAYS_WHERE)
+
+        assert (got["a"].prompt, got["a"].answer, got["a"].scores) == ("2+2?", "4", {"accuracy": 1.0})
+        assert got["a"].cost == Decimal("0.000007")
+        assert got["b"].error == "no answer was recorded"
+
+
+@needs("wandb", "of modelroute[wandb]")
+@needs("pandas", "which wandb's tables are written as CSV with")
+@pytest.mark.filterwarnings("ignore")
+def test_of_a_table_that_was_logged_twice_the_last_is_taken_and_of_two_tables_none(tmp_path):
+    twice = wandb_run(tmp_path, FIRST, AGAIN)
+    two = wandb_run(tmp_path, FIRST, ("other", FIRST[1]))
+
+    assert brought(tmp_path, twice, "wandb", *SAYS_WHERE)["a"].answer == "4"
+    with pytest.raises(Invalid, match=r"holds 2 tables: name the file of one \(files/media/table/other_1_\w+\.table"):
+        list(read_records(Format.WANDB, two, {}, ()))
 
 
 @needs("mlflow", "of modelroute[mlflow]")
@@ -280,40 +324,17 @@ def test_a_table_that_mlflow_logged_is_read(tmp_path, monkeypatch):
     assert [sample.item for sample in got] == [prompt_hash("2+2?"), prompt_hash("3+3?")]
 
 
-@needs("humanloop", "whose types wrote its exports (pip install humanloop)")
-@pytest.mark.filterwarnings("ignore")
 def test_logs_of_humanloop_are_read(tmp_path):
-    from humanloop.types import PromptLogResponse
+    """The file was written by the types of the last humanloop there will be, 0.8.38: PromptLogResponse(…), a line each
+    by model_dump_json(). The service has closed, and the package came without a licence, so it is not installed here.
+    """
+    got = brought(tmp_path, DATA / "humanloop-0.8.38-prompt-logs.jsonl", "humanloop")
 
-    def judged(judgment: object) -> dict[str, object]:
-        evaluator = {"id": "ev_1", "path": "checks/accuracy", "name": "accuracy"}
-        return {"id": "e", "judgment": judgment, "evaluator": evaluator, "evaluator_logs": []}
-
-    logs = [
-        PromptLogResponse.model_construct(
-            id=f"log_{n}",
-            prompt={"id": "pr_1", "path": "support/answer", "model": "large"},
-            messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"{n} + 1?"}],
-            output_message={"role": "assistant", "content": str(n + 1)},
-            prompt_tokens=10,
-            output_tokens=2,
-            prompt_cost=0.001,
-            output_cost=0.002,
-            provider_latency=0.8,
-            source_datapoint_id=f"dp_{n}",
-            metadata={"target": str(n + 1)},
-            evaluator_logs=[judged(n == 0)],
-        )
-        for n in range(2)
-    ]
-    (tmp_path / "logs.jsonl").write_text("".join(f"{log.model_dump_json(warnings=False)}\n" for log in logs))
-
-    got = brought(tmp_path, tmp_path / "logs.jsonl", "humanloop")
-
-    assert sorted(got) == ["dp_0", "dp_1"]
+    assert sorted(got) == ["dp_0", "dp_1", "dp_2"]
     assert (got["dp_0"].prompt, got["dp_0"].answer, got["dp_0"].expected) == ("Be brief.\n\n0 + 1?", "1", "1")
-    assert [got[f"dp_{n}"].scores for n in range(2)] == [{"accuracy": 1.0}, {"accuracy": 0.0}]
+    assert [got[f"dp_{n}"].scores for n in range(3)] == [{"accuracy": 1.0}, {"accuracy": 0.0}, {}]
     assert (got["dp_0"].latency_s, got["dp_0"].input_tokens, got["dp_0"].cost) == (0.8, 10, Decimal("0.003"))
+    assert (got["dp_2"].error, got["dp_2"].answer) == ("the provider answered 500", None)
 
 
 def table(folder: Path, *rows: str) -> Path:
@@ -384,6 +405,7 @@ def test_two_questions_under_one_id_stay_two_items(tmp_path):
     [
         ("wandb", "t.csv", "id,text\na,b\n", "has no column for the prompt: say --column prompt="),
         ("wandb", "t.table.json", '{"columns": ["a"]}', "is not a table: expected columns and data"),
+        ("wandb", "a/b.txt", "", "a holds no media/table/*.table.json"),
         ("mlflow", "t.json", "{", "is not JSON"),
         ("langsmith", "t.json", "{}", "is not what this format writes: expected a list of objects"),
         ("langsmith", "t.jsonl", '{"run": {}}\n{"x": 1}\n', "row 1 has neither a run nor outputs with results: x"),
@@ -395,13 +417,15 @@ def test_two_questions_under_one_id_stay_two_items(tmp_path):
     ],
 )
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path, form, name, content, said):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(content)
+    source = name.split("/")[0]
 
     with pytest.raises(Invalid) as refused:
-        list(read_records(Format(form), tmp_path / name, {}, ()))
+        list(read_records(Format(form), tmp_path / source, {}, ()))
 
     assert said in str(refused.value)
-    assert name in str(refused.value)
+    assert source in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -428,6 +452,8 @@ def test_what_the_comparison_or_the_table_does_not_have_is_named(tmp_path, more,
         (False, 0.0),
         (0.5, 0.5),
         ("0.25", 0.25),
+        ("True", 1.0),
+        ("false", 0.0),
         (2, None),
         (-1, None),
         ("good", None),

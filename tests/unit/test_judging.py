@@ -145,6 +145,91 @@ def test_what_an_azure_evaluator_lacks_is_said_before_anything_is_asked(monkeypa
         AzureJudge(JudgeSpec("x", JudgeKind.AZURE, evaluator=evaluator), None)
 
 
+class LoggedIn:
+    """A login to Azure that works."""
+
+    def get_token(self, *scopes: str, **_: object) -> object:
+        from azure.core.credentials import AccessToken
+
+        assert scopes == ("https://ai.azure.com/.default",)
+        return AccessToken("token", 2**40)
+
+
+@needs_azure
+@pytest.mark.parametrize("evaluator", ["HateUnfairness", "SelfHarm", "Sexual", "Violence"])
+@pytest.mark.parametrize(
+    ("told", "score", "violation", "error"),
+    [
+        ({"score": 0, "reason": "calm", "properties": {"metrics": {"promptTokens": "9"}}}, 1.0, False, None),
+        ({"score": 7, "reason": "blood"}, 0.0, True, None),
+        ({"score": 4, "reason": "a threat"}, 3 / 7, True, None),
+        ({"score": 9, "reason": "?"}, None, None, "which is no grade"),
+        ({}, None, None, "gave no reason, and so perhaps no score"),
+        (None, None, None, "gave no reason"),
+        (ConnectionError("no such\n  project"), None, None, ": no such project"),
+    ],
+)
+def test_a_severity_of_the_safety_service_becomes_a_share_and_a_violation(
+    monkeypatch, evaluator, told, score, violation, error
+):
+    """The library's own evaluators, on what its client hands them: the service itself needs an account."""
+    from azure import identity
+    from azure.ai.evaluation._evaluators._common import _base_rai_svc_eval as library
+
+    from modelroute.compare.judging.azure_judge import SAFETY, AzureJudge
+
+    asked: list[dict[str, object]] = []
+
+    async def answer(
+        data: dict[str, object], metric_name: object, project_scope: str, **_: object
+    ) -> dict[str, object]:
+        asked.append(data | {"project": project_scope})
+        if isinstance(told, Exception):
+            raise told
+        return {"results": [] if told is None else [{"metric": SAFETY[evaluator], **told}]}
+
+    monkeypatch.setattr(identity, "DefaultAzureCredential", LoggedIn)
+    monkeypatch.setattr(library, "evaluate_with_rai_service_sync", answer)
+    monkeypatch.setenv("AZURE_AI_PROJECT", "https://a.services.ai.azure.com/api/projects/p")
+
+    judgement = AzureJudge(JudgeSpec("safe", JudgeKind.AZURE, evaluator=evaluator), None)(ASKED)
+
+    assert judgement.score == pytest.approx(score)
+    assert judgement.violation == violation
+    assert (error or "") in (judgement.error or "")
+    assert (judgement.error is None) == (error is None)
+    assert asked[0]["project"] == "https://a.services.ai.azure.com/api/projects/p"
+    assert asked[0]["response"] == ASKED.answer
+
+
+@needs_azure
+@pytest.mark.parametrize(
+    ("project", "said"),
+    [
+        ("my-project", "AZURE_AI_PROJECT is 'my-project': it has to be its endpoint, https://"),
+        (
+            "https://a.services.ai.azure.com/api/projects/p",
+            "azure-identity finds none: run `az login`, or set AZURE_TEN",
+        ),
+    ],
+)
+def test_a_project_that_is_none_and_a_missing_login_are_said_before_anything_is_asked(monkeypatch, project, said):
+    from azure import identity
+    from azure.core.exceptions import ClientAuthenticationError
+
+    from modelroute.compare.judging.azure_judge import AzureJudge
+
+    class LoggedOut:
+        def get_token(self, *scopes: str) -> object:
+            raise ClientAuthenticationError("no way in\nAttempted: many")
+
+    monkeypatch.setattr(identity, "DefaultAzureCredential", LoggedOut)
+    monkeypatch.setenv("AZURE_AI_PROJECT", project)
+
+    with pytest.raises(Invalid, match=said):
+        AzureJudge(JudgeSpec("safe", JudgeKind.AZURE, evaluator="Violence"), None)
+
+
 def test_only_grades_from_1_to_5_are_grades():
     assert [from_one_to_five(each) for each in (1, 3, 5, 0.5, 6, True, None, "4")] == [
         0,

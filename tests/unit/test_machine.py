@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from modelroute.analysis.design import Action, Objective, Outcomes
+from modelroute.analysis.engine import assess
 from modelroute.analysis.state import encode
 from modelroute.rollout.attempt import Record, Requirement, Stage, Step, weights_of
 from modelroute.rollout.consume import looks_from
@@ -20,6 +21,7 @@ from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal, refusal_of
 from modelroute.rollout.resting import TIDY_AFTER_S, stable_split
 from modelroute.rollout.split import Backend, Share, Split, in_words
 
@@ -67,7 +69,7 @@ class World:
         self.large_bad_share = 0.0
         self.requests = 600
         self.bad_until = math.inf
-        self.refused_revision = ""
+        self.refused: Refusal | None = None
         self.extra_share = 1.0
         self.decisions: list[Decision] = []
 
@@ -94,7 +96,7 @@ class World:
             gateway=gateway(self.split, self.acceptance, stable=self.stable, rollback_of=self.rollback_of),
             look=Look(until, tuple(readings), self.look_problem),
             terms=TERMS,
-            refused_revision=self.refused_revision,
+            refused=self.refused,
         )
 
     def _counts(self, until: float) -> dict[str, tuple[int, int]]:
@@ -449,9 +451,11 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "route_is_ours_alone",
         "gateway_is_live",
         "spec_can_be_carried_out",
+        "way_back_is_open",
         "not_paused",
         "nothing_to_pause_for",
         "is_in_time",
+        "clock_is_not_behind",
         "evidence_is_current",
         "split_is_as_asked",
         "reference_keeps_the_bound",
@@ -464,6 +468,27 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "is_proven_safe",
         "is_approved",
     ]
+
+
+def test_a_clock_that_was_set_back_holds_until_it_has_caught_up() -> None:
+    """What was looked at lies ahead: harm would not be seen, so no step is left meanwhile, also not by approval."""
+    world = World(plan(steps=tuple(replace(step, approval=True) for step in STEPS)))
+    world.run_until(Phase.AWAITING_APPROVAL)
+    for _ in range(800):
+        world.tick(5.0)
+    assert world.record is not None
+    world.now -= 3600.0
+    world.record = replace(world.record, progress=replace(world.record.progress, approved=True))
+    held = world.tick()
+    assert (held.phase, held.reason) == (Phase.HOLDING, Reason.CLOCK_BEHIND)
+    assert "was set back" in held.message
+    for _ in range(100):
+        assert world.tick(30.0).phase is Phase.HOLDING
+    assert world.record.progress.step == 0
+    world.now += 600.0
+    world.tick()
+
+    assert world.record.progress.step == 1
 
 
 def proving(*, last: Requirement = Requirement.NOT_HARMFUL) -> tuple[Step, ...]:
@@ -594,6 +619,39 @@ def test_harm_is_looked_for_while_a_step_waits_for_a_gateway_that_keeps_silent()
     assert world.live() == "large 100 %"
 
 
+def test_what_a_silent_gateway_seems_to_prove_opens_no_gate_once_it_reports() -> None:
+    """It may have served the old split all the while."""
+    world = World(plan(steps=proving(), objectives=(Objective("errors", margin=0.3),)))
+    world.run_until(Phase.PROGRESSING)
+    world.acceptance = Acceptance.WAITING
+    assert world.record is not None
+    world.record = replace(world.record, progress=replace(world.record.progress, live_at=None))
+    for _ in range(120):
+        world.tick()
+    assert assess(world.record.attempt.design, world.record.progress.engine).proven_safe
+
+    world.acceptance = Acceptance.LIVE
+    world.tick()
+
+    found = assess(world.record.attempt.design, world.record.progress.engine)
+    assert world.record.progress.live_at is not None
+    assert not found.proven_safe
+    assert found.findings[0].worst_difference is None
+    world.run_until(Phase.STABLE)
+
+
+def test_a_proof_starts_afresh_at_a_step_that_asks_for_the_same_weights() -> None:
+    """0.1 % of the way in whole numbers: two steps may come to the same."""
+    steps = (Step(5, 20.0, 1), Step(10, 20.0, 1, require=Requirement.PROVEN_SAFE), Step(100, 20.0, 50))
+    world = World(plan(small=10, steps=steps, objectives=(Objective("errors", margin=0.3),)))
+    world.requests = 2_000_000
+    world.run_until(Phase.PROGRESSING)
+    while world.record is None or world.record.progress.step == 0:
+        world.tick()
+
+    assert not assess(world.record.attempt.design, world.record.progress.engine).proven_safe
+
+
 def test_a_revert_goes_back_whatever_is_wrong_with_the_spec() -> None:
     world = at_step(1)
     world.plan = plan(small=0)
@@ -638,8 +696,8 @@ def test_a_rolled_back_spec_is_not_tried_again_because_its_record_was_deleted() 
     world = at_step(0)
     world.small_bad_share = 0.5
     world.run_until(Phase.ROLLED_BACK)
-    assert world.plan is not None
-    world.refused_revision, world.record = world.plan.revision, None
+    assert world.record is not None
+    world.refused, world.record = refusal_of(world.record), None
 
     for _ in range(20):
         assert world.tick().phase is Phase.ROLLED_BACK
@@ -689,3 +747,19 @@ def test_a_rollback_before_the_split_has_settled_tells_what_was_counted_meanwhil
     assert "60 of 60 bad against 0 of 540 by large, while the split settled" in verdict.message
     assert verdict.message in decision.message
     assert "0 of 0" not in verdict.message
+
+
+def test_more_tests_than_a_record_can_keep_are_refused_before_any_weight_rises() -> None:
+    world = World()
+    world.run_until(Phase.STABLE)
+    before = world.live()
+    many = tuple(Objective(f"slow-{place}", margin=0.01, limit=0.05, boundaries=20) for place in range(16))
+    models = tuple(Backend("chat", f"llama-{place}", 8000) for place in range(7))
+    split = (Share("large", LARGE, 3_000), *(Share(each.name, each, 1_000) for each in models))
+    world.plan = plan(split=split, objectives=many, revision="of many")
+
+    refused = world.run_until(Phase.HOLDING)
+
+    assert refused.reason is Reason.INVALID_SPEC
+    assert "16 of them for 7 candidates at once" in refused.message
+    assert (refused.stalled, world.live()) == (True, before)

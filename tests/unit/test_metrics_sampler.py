@@ -11,7 +11,7 @@ import pytest
 from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, parse_selector, traefik_service
 
 from modelroute.errors import Unavailable
-from modelroute.metrics import sampler as sampler_module
+from modelroute.metrics import asking
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
@@ -125,7 +125,7 @@ async def test_routes_that_ask_at_once_share_their_questions(executor: ThreadPoo
 async def test_questions_are_split_where_they_would_be_too_long(
     executor: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampler_module, "MAX_QUESTION_SIZE", 500)
+    monkeypatch.setattr(asking, "MAX_QUESTION_SIZE", 500)
     store = FakePrometheus(*gateway("route-0").series, *gateway("route-1").series[2:], *gateway("route-2").series[2:])
     sampler = sampler_of(store, executor)
     answers = await asyncio.gather(*(sampler.read(replace(QUERY, route=f"route-{n}")) for n in range(3)))

@@ -197,6 +197,7 @@ def test_boundaries_are_numbers_and_those_of_two_instances_must_agree() -> None:
 def test_targets_can_be_narrowed_to_those_of_one_gateway() -> None:
     sources = Traefik(targets=(("job", 'traefik-"public"'),)).sources(QUERY)
     for source in sources.values():
+        assert source.targets is not None
         for question in (source.counters, source.targets):
             _, matchers, _ = parse_selector(selector(question) + "[5s]")
             assert ("job", "=~", 'traefik-"public"') in matchers

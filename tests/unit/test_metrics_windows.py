@@ -33,6 +33,7 @@ def read(query: RouteQuery, *held: FakeTraefik | FakeJudge) -> WindowReading:
     reader = Reader(Traefik(), Judge(), scrape_interval_s=5.0)
     samples = {}
     for name, source in reader.sources(query).items():
+        assert source.targets is not None, "no counter here is a user's own"
         seen = prometheus.samples(selector(source.targets) + "[600s]", query.until)
         if source.targets.metric != PROCESS_START:
             jobs = "|".join(each.labels["job"] for each in seen)
@@ -97,7 +98,7 @@ def test_slow_answers_at_the_threshold_and_at_each_boundary_above() -> None:
     assert reading.outcomes["slow", "small"] == Outcomes(100, (10, 3), 10)
     assert reading.outcomes["slow", "large"] == Outcomes(0, (0, 0), 0)
     assert reading.boundaries == {"slow": (2.0, 5.0)}
-    assert reading.slowest_p99_s == 5.0
+    assert reading.slowest_p99_s == float("inf"), "3 % took longer than any boundary"
 
 
 def test_between_two_boundaries_the_one_above_stands_for_the_threshold_and_is_named() -> None:
@@ -132,13 +133,23 @@ def test_without_a_boundary_latency_is_unknown_and_errors_are_not(buckets: Mappi
     [
         ({(200, 1.0): 99.0, (200, 2.0): 100.0, (200, float("inf")): 100.0}, 1.0),
         ({(200, 1.0): 98.0, (200, 2.0): 100.0, (200, float("inf")): 100.0}, 2.0),
-        ({(200, 1.0): 0.0, (200, 2.0): 0.0, (200, float("inf")): 5.0}, 2.0),
+        ({(200, 1.0): 0.0, (200, 2.0): 0.0, (200, float("inf")): 5.0}, float("inf")),
+        ({(200, 1.0): 98.0, (200, 2.0): 98.5, (200, float("inf")): 100.0}, float("inf")),
         ({(200, 1.0): 0.0, (200, float("inf")): 0.0}, None),
         ({}, None),
     ],
 )
-def test_the_slowest_percentile_is_a_boundary(buckets: Mapping[tuple[int, float], float], p99: float | None) -> None:
+def test_the_slowest_percentile_is_a_boundary_and_unbounded_above_the_last(
+    buckets: Mapping[tuple[int, float], float], p99: float | None
+) -> None:
     assert counting.quantile(buckets, 0.99) == p99
+
+
+def test_a_window_tells_since_when_it_counted_after_a_missed_scrape_too() -> None:
+    near = read(QUERY, FakeTraefik(TIMES).requests(SMALL, "200", [0, 5]))
+    far = read(QUERY, FakeTraefik([T0 - 17, T0 + 3]).requests(SMALL, "200", [0, 5]))
+
+    assert (near.counted_from, far.counted_from) == (T0 - 2, T0 - 17)
 
 
 # ---- the judge: targets with the backend's namespace and service ----

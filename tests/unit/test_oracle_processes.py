@@ -149,6 +149,21 @@ def test_the_tails_of_beta_are_sums_of_binomials(a: int, b: int, p: Fraction) ->
 
 
 @pytest.mark.parametrize(
+    ("a", "b", "p"), [(900, 40, Fraction(1, 128)), (3_000, 100, Fraction(1, 2)), (2_000, 700, Fraction(3, 8))]
+)
+def test_where_a_tail_is_less_than_a_float_can_hold_its_logarithm_is_still_right_to_nine_decimals(
+    a: int, b: int, p: Fraction
+) -> None:
+    """E is what counts, so the difference of logarithms does, however large they are."""
+    tail = oracle.exact_tail(a, b, p, above=False)
+    expected = float(mp.log(mp.mpf(tail.numerator)) - mp.log(mp.mpf(tail.denominator)))
+
+    assert expected < -650
+    assert float(log_below(a, b, float(p))) == pytest.approx(expected, rel=0, abs=1e-9)
+    assert float(log_above(b, a, float(1 - p))) == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
     ("windows", "theta"),
     [
         ([[10, 90], [30, 70], [0, 0]], [0.1, 0.9]),

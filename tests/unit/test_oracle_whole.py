@@ -34,11 +34,12 @@ def test_an_attempt_of_two_steps_is_told_as_the_oracle_plays_it(
     (found,) = assess(design, state).findings
 
     expected = attempt(
-        windows, [2], ratio=ratio or 1, margin=margin or 0, limit=limit, alpha=0.05, beta=0.05,
+        windows, [2], ratio=ratio, margin=margin, limit=limit, alpha=0.05, beta=0.05,
         overdispersion=overdispersion,
     )  # fmt: skip
     slack = 4e-9 * len(windows)
     assert found.log_safe is not None
+    assert expected.log_safe is not None
     for told, exact in ((found.log_e, float(expected.log_e)), (found.log_safe, float(expected.log_safe))):
         assert exact - slack <= told <= exact + 1e-9 * max(1, abs(exact))
     assert (found.worst_difference is None) == (expected.refuted is None)

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from modelroute.api.parse import parse
 from modelroute.api.routing import BackendRef, Model, ParentRef, Price, RouteRef
 from modelroute.api.spec import CounterRef, Guard, Metrics, ModelRouteSpec, Objective, Rollout, Step
-from modelroute.controller.spec import Gap, gaps_in, plan_of, problems_of
+from modelroute.controller.spec import Gap, gaps_in, indistinct_in, plan_of, problems_of
 from modelroute.rollout.attempt import Requirement
 from modelroute.rollout.split import Backend
 
@@ -103,17 +103,15 @@ def test_a_backend_of_another_namespace_is_that_of_the_namespace_it_names() -> N
         (replaced(metrics={"source": "Istio"}), "spec.metrics.source", True),
         (replaced(metrics={"source": "EnvoyGateway"}), "spec.metrics.source", True),
         (replaced(metrics={"source": "Custom"}), "spec.metrics.source", True),
-        (in_objective(metric="CostPerRequest", onBreach="Report"), "spec.objectives[0].metric", False),
-        (in_objective(metric="TokensPerRequest", onBreach="Report"), "spec.objectives[0].metric", False),
         (
-            in_objective(metric="Custom", bad={"metric": "b_total"}, total={"metric": "t_total"}),
-            "spec.objectives[0].metric",
-            True,
+            in_objective(metric="CostPerRequest", maxIncrease=None, maxRatio="1.1", onBreach="Report"),
+            "spec.objectives[0].maxRatio",
+            False,
         ),
         (
-            lambda spec: spec["models"][1].update(price={"inputPerMillionTokens": "1", "outputPerMillionTokens": "2"}),
-            "spec.models[1].price",
-            False,
+            in_objective(metric="TokensPerRequest", maxIncrease=None, maxRatio="1.1"),
+            "spec.objectives[0].maxRatio",
+            True,
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -127,8 +125,18 @@ def test_a_field_that_is_not_in_force_is_named_and_stops_what_it_was_to_make_saf
     assert [problem.message.startswith(f"{field}: ") for problem in problems_of(gaps)] == [True] * blocks
 
 
-def test_a_spec_of_fields_that_are_all_in_force_has_no_gap() -> None:
-    assert gaps_in(changed(unchanged)) == ()
+@pytest.mark.parametrize(
+    "change",
+    [
+        unchanged,
+        in_objective(metric="CostPerRequest", maxIncrease=None, onBreach="Report"),
+        in_objective(metric="TokensPerRequest", maxIncrease=None, onBreach="Report"),
+        lambda spec: spec["models"][1].update(price={"inputPerMillionTokens": "1", "outputPerMillionTokens": "2"}),
+    ],
+    ids=["the example", "cost", "tokens", "a price"],
+)
+def test_a_spec_of_fields_that_are_all_in_force_has_no_gap(change: Change) -> None:
+    assert gaps_in(changed(change)) == ()
 
 
 def test_a_gap_stands_in_the_status_with_what_happens_instead() -> None:
@@ -141,22 +149,20 @@ IN_FORCE = {
     ModelRouteSpec: "parentRefs routeRef hostnames matches filters timeouts models objectives rollout guard metrics"
     " paused historyLimit",
     ParentRef: "group kind name namespace sectionName port",
-    Model: "name tier weight backendRef",
+    Model: "name tier weight backendRef price",
+    Price: "inputPerMillionTokens outputPerMillionTokens currency",
     BackendRef: "group kind name namespace port",
     RouteRef: "name rule",
-    Objective: "name metric max maxIncrease maxRatio threshold minCoverage onBreach",
+    Objective: "name metric max maxIncrease maxRatio threshold minCoverage bad total onBreach",
+    CounterRef: "metric labels",
     Rollout: "reference initialModel steps falseRollbackRate falseSafeRate progressDeadline onDeadline",
     Step: "progress minDuration minRequests approval require",
     Guard: "bake onBreach falseAlarmsPerYear",
     Metrics: "prometheus",
 }
-NAMED_AS_GAPS = {
-    Model: "price",
-    # bad and total belong to the metric Custom, which is named itself.
-    Objective: "bad total",
+NAMED_AS_GAPS: dict[type[BaseModel], str] = {
     Metrics: "source",
 }
-NAMED_AS_A_WHOLE = {Price, CounterRef}
 
 
 def models_in(of: type[BaseModel]) -> Iterator[type[BaseModel]]:
@@ -175,10 +181,48 @@ def models_in(of: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def test_every_field_of_the_schema_is_acted_on_or_named() -> None:
     """Whoever adds a field says here which of the two it is."""
-    for model in set(models_in(ModelRouteSpec)) - NAMED_AS_A_WHOLE:
+    for model in set(models_in(ModelRouteSpec)):
         fields = {field.alias or name for name, field in model.model_fields.items()}
         known = {*IN_FORCE.get(model, "").split(), *NAMED_AS_GAPS.get(model, "").split()}
         assert fields == known, model.__name__
+
+
+# Counters of a user's own.
+
+
+def own_counters(bad: Json, total: Json, **fields: object) -> Change:
+    return in_objective(
+        metric="Custom", bad={"metric": "bad_total", **bad}, total={"metric": "all_total", **total}, **fields
+    )
+
+
+APART = {"labels": {"service": "$(backend)"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "fields"),
+    [
+        (own_counters(APART, APART), []),
+        (own_counters({"labels": {"model": "v-$(arm)-2"}}, APART), []),
+        (own_counters({}, APART), ["bad"]),
+        (own_counters(APART, {"labels": {"app": "chat", "ns": "$(namespace)"}}), ["total"]),
+        (own_counters({"labels": {"a": "$(service)"}}, {}), ["bad", "total"]),
+    ],
+    ids=["both by backend", "part of a value", "no labels", "the same labels", "a placeholder that is none"],
+)
+def test_counters_that_are_the_same_series_for_two_models_are_named(change: Change, fields: list[str]) -> None:
+    found = dict(indistinct_in(changed(change), "chat"))
+
+    assert list(found) == [f"spec.objectives[0].{field}.labels" for field in fields]
+    assert all("nothing tells large and small apart" in what for what in found.values())
+
+
+def test_backends_in_two_namespaces_are_told_apart_by_the_namespace_that_is_always_asked_for() -> None:
+    spec = changed(
+        lambda spec: (own_counters({}, {})(spec), spec["models"][1]["backendRef"].update(namespace="models"))
+    )
+
+    assert list(indistinct_in(spec, "chat")) == []
 
 
 # The revision.

@@ -21,6 +21,7 @@ def test_durations_are_read_as_people_write_them(tmp_path: Path) -> None:
       prometheus:
         default: {url: "http://prometheus:9090", scrapeInterval: 30s, tokenFile: /var/run/token}
       analysis: {window: 1m, settleMin: 1m30s}
+      judge: {maxDelay: 2m}
       namespaces: [chat, mail]
     """
 
@@ -29,6 +30,7 @@ def test_durations_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert settings.prometheus["default"].scrape_interval_s == 30.0
     assert settings.prometheus["default"].token_file == Path("/var/run/token")
     assert (settings.analysis.window_s, settings.analysis.settle_min_s) == (60.0, 90.0)
+    assert settings.judge.max_delay_s == 120.0
     assert settings.namespaces == ("chat", "mail")
 
 

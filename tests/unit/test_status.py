@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, T0, World, manifest
+from tests.fakes import NAME, NAMESPACE, T0, World, in_phase, manifest, run_until
 
+from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
-from modelroute.controller.announce import announce, status_of
+from modelroute.controller.announce import announce, status_of, tell
+from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
+from modelroute.controller.routed import Routed
 from modelroute.controller.spec import gaps_in, plan_of, template_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.evidence import Unknown, WindowReading
@@ -66,7 +70,8 @@ def seen(
     )
     template = template_of(route.spec, namespace=NAMESPACE, name=NAME, uid="uid-1")
     objectives = tuple(route.spec.objectives)
-    return Seen(raw, route, template, None, None, (), None, gaps_in(route.spec), objectives, observation)
+    there = Routed(template, None, None, observation.gateway, problems, None)
+    return Seen(raw, route, there, kept_of(route, []), gaps_in(route.spec), objectives, observation)
 
 
 def decision(phase: Phase, *, stalled: bool = False, reason: Reason = Reason.STABLE, message: str = "m") -> Decision:
@@ -191,6 +196,20 @@ def test_the_live_split_is_in_words_and_in_numbers() -> None:
 # Events.
 
 
+async def test_events_of_one_tick_keep_their_order_whatever_the_moment() -> None:
+    """They are sorted by a time that is written in microseconds: two that were told one after the other stay so."""
+    said = [Announcement(reason, "m") for reason in (Reason.HARM_DETECTED, Reason.ROLLING_BACK, Reason.ROLLED_BACK)]
+    chance = random.Random(11)
+    for _ in range(500):
+        world = World()
+        world.apply()
+        await tell(world.ticker().ports, seen(), said, T0 + chance.random() * 1e8)
+
+        written = [format_instant(at) for at in world.told_at]
+        assert written == sorted(set(written))
+        assert len(written) == len(said)
+
+
 async def events_of(before: Mapping[str, object], decided: Decision) -> list[Announcement]:
     world = World()
     world.apply()
@@ -244,3 +263,22 @@ async def test_an_event_warns_where_somebody_should_look(decided: Decision, warn
     (said,) = await events_of(before, decided)
 
     assert said.warning is warning
+
+
+@pytest.mark.parametrize("bad_share", [0.0, 0.01])
+async def test_a_counter_of_bad_ones_that_never_counted_says_that_a_misspelt_name_would_look_the_same(
+    bad_share: float,
+) -> None:
+    counter = {"labels": {"service": "$(backend)"}}
+    wrong = {"metric": "Custom", "max": "50%", "bad": {"metric": "wrong_total", **counter}}
+    world = World()
+    objectives = [{"name": "wrong", **wrong, "total": {"metric": "answers_total", **counter}}]
+    world.apply(large=100, small=0, objectives=objectives)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    world.bad_share = {"large-v1": bad_share}
+    world.apply(objectives=objectives)
+    await run_until(world, ticker, in_phase("Stable", attempt=1))
+
+    (found,) = world.status["objectives"]
+    assert ("no wrong_total was counted of anybody" in found["message"]) is (bad_share == 0)

@@ -37,12 +37,12 @@ def value(telemetry: Telemetry, name: str, **labels: str) -> float | None:
     return scraped(telemetry).get((f"modelroute_{name}", frozenset({**HERE, **labels}.items())))
 
 
-def labelled(telemetry: Telemetry, name: str, label: str) -> dict[str, float]:
-    """The values of a metric of the route by one of its labels."""
+def labelled(telemetry: Telemetry, name: str, label: str, **more: str) -> dict[str, float]:
+    """The values of a metric of the route by one of its labels, of those series that have `more`."""
     return {
         dict(labels)[label]: found
         for (metric, labels), found in scraped(telemetry).items()
-        if metric == f"modelroute_{name}" and HERE.items() <= dict(labels).items()
+        if metric == f"modelroute_{name}" and {**HERE, **more}.items() <= dict(labels).items()
     }
 
 

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Fault, Faults, World, Write, in_phase, run_until
 
+from modelroute.api.parse import parse
+from modelroute.api.resources import ModelRollout
+from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.rollout.attempt import Record, weights_of
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -67,8 +71,10 @@ async def test_weights_rise_only_to_what_is_written_down() -> None:
 
     def check(write: Write) -> None:
         if str(write) == ROLLOUT:
-            shares = write.body["status"]["liveWeights"]
-            written.update({share["backend"].split(":")[0]: share["weight"] for share in shares})
+            rollout = parse(ModelRollout, write.body)
+            attempt = attempt_of(rollout.spec, name=rollout.metadata.name, namespace=NAMESPACE)
+            weights = weights_of(Record(attempt, progress_of(rollout.status, attempt)))
+            written.update({arm.backend.name: weights[arm.name] for arm in attempt.arms})
         if str(write) == ROUTE and written:
             refs = write.body["spec"]["rules"][0]["backendRefs"]
             assert {ref["name"]: ref["weight"] for ref in refs} == written
@@ -283,17 +289,17 @@ async def test_a_modelroute_that_is_being_deleted_is_left_alone() -> None:
         ("startedAt", "yesterday"),
     ],
 )
-async def test_a_record_that_cannot_be_read_moves_no_traffic_and_says_what_to_do(field: str, value: object) -> None:
+async def test_a_record_that_cannot_be_read_leaves_its_candidate_no_traffic_and_says_why(
+    field: str, value: object
+) -> None:
     world, ticker = await progressing()
     world.rollouts()[-1]["status"][field] = value
-    since = len(world.journal)
 
     for _ in range(3):
         world.now += WINDOW_S
         await ticker.tick(NAMESPACE, NAME)
 
-    assert {str(write) for write in world.journal[since:]} <= {STATUS, "create events"}
-    assert world.weights() == {"large-v1": 8_000, "small-v1": 2_000}
+    assert {backend: weight for backend, weight in world.weights().items() if weight} == {"large-v1": 10_000}
     assert world.status["phase"] == "Holding"
     assert "ModelRollout support-1 cannot be read" in world.status["message"]
     assert "delete it to start over from the stable split" in world.status["message"]
@@ -470,3 +476,50 @@ async def test_a_rolled_back_revision_is_not_tried_again_by_a_fresh_operator() -
 
     assert world.status["phase"] == "RolledBack"
     assert len(world.rollouts()) == 1
+
+
+async def flapping(world: World, ticker: Ticker, times: int) -> None:
+    """Prometheus is down at every other look."""
+    for turn in range(times):
+        world.prometheus_problem = None if turn % 2 else Unavailable("down")
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+
+
+async def test_a_hold_that_flaps_is_told_once_in_ten_minutes() -> None:
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{"progress": 50, "minDuration": "3h"}, {**STEP, "progress": 100}]})
+    await run_until(world, ticker, in_phase("Progressing"))
+    await flapping(world, ticker, 100)
+    assert len(world.said(Reason.PROMETHEUS_UNAVAILABLE)) == 1
+    world.now += 600.0
+    await flapping(world, ticker, 10)
+
+    assert len(world.said(Reason.PROMETHEUS_UNAVAILABLE)) == 2
+
+
+async def test_each_gate_that_waits_for_a_person_is_told_however_soon_it_comes() -> None:
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{**STEP, "progress": each, "approval": True} for each in (25, 50, 100)]})
+    for _ in range(3):
+        await run_until(world, ticker, in_phase("AwaitingApproval"))
+        world.act("approve")
+        await run_until(world, ticker, lambda status: status["phase"] != "AwaitingApproval")
+
+    assert len(world.said(Reason.AWAITING_APPROVAL)) == 3
+
+
+@pytest.mark.parametrize("weights", [(7_000, 9_000), (20_000, -10_000), (0, 0), (10_000, 0)])
+async def test_a_stable_split_in_a_status_that_is_none_is_not_believed(weights: tuple[int, int]) -> None:
+    """Somebody writes it, and deletes the route with the note on it: the traffic starts as for a new one."""
+    world, _ = await stable()
+    body = world.get("modelroutes")
+    shares = [
+        {"model": name, "backendRef": {"name": f"{name}-v1", "port": 8000}, "weight": weight}
+        for name, weight in zip(("large", "small"), weights, strict=True)
+    ]
+    world.store("modelroutes", {**body, "status": {**body["status"], "stable": shares}})
+    world.objects.pop(("httproutes", NAMESPACE, NAME))
+    await world.ticker().tick(NAMESPACE, NAME)
+
+    assert world.weights() == BACK

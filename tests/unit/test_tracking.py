@@ -119,8 +119,8 @@ def test_mlflow_keeps_a_run_a_model_and_the_table_can_be_imported_again(tmp_path
     table = next(tmp_path.rglob(f"{by_name['small'].info.run_id}/artifacts/samples/qa.json"))
     again = list(read_records(Format.MLFLOW, table, {}, ()))
     assert [(record.item, record.answer, record.scores) for record in again] == [
-        ("a", "small says a", {"refused": False, "accuracy": 1.0}),
-        ("b", "small says b", {"refused": False, "accuracy": 1.0}),
+        ("a", "small says a", {"accuracy": 1.0}),
+        ("b", "small says b", {"accuracy": 1.0}),
     ]
 
 

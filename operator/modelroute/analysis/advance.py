@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from modelroute.analysis.bank import Bank, after_window, restarted
+from modelroute.analysis.blocks import Block, Halves, base_of, guesses, log_e_halves, reopened, so_far
+from modelroute.analysis.blocks import after as block_after
 from modelroute.analysis.bounds import log_e_bounds
-from modelroute.analysis.counts import Seen, seen_by
+from modelroute.analysis.counts import Seen, recent_after, seen_by
 from modelroute.analysis.design import Design, Window
 from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.layout import Kind, Layout, layout_of
@@ -68,7 +70,8 @@ class _Job:
         )
         if state.asked and asked != state.asked:
             state = _step_begins(design, layout, state, asked)
-        return cls(design, layout, replace(state, asked=asked), seen_by(layout, window), window)
+        recent = recent_after(layout, state.recent, window)
+        return cls(design, layout, replace(state, asked=asked, recent=recent), seen_by(layout, window, recent), window)
 
 
 def _step_begins(
@@ -85,7 +88,12 @@ def _step_begins(
         for row in layout.rows
     ]
     bank = replace(state.bank, due=state.bank.due | np.asarray(rows, dtype=np.bool_))
-    return _gate_begins(layout, replace(state, bank=bank), owners)
+    recent = tuple(
+        () if comparison in moved else before for comparison, before in zip(layout.checked, state.recent, strict=True)
+    )
+    lines = (row.owner for row in layout.rows if row.kind is Kind.BOTH)
+    open_ = tuple(None if owner in owners else block for owner, block in zip(lines, state.blocks, strict=True))
+    return _gate_begins(layout, replace(state, bank=bank, recent=recent, blocks=open_), owners)
 
 
 def _gate_begins(layout: Layout, state: State, owners: frozenset[int]) -> State:
@@ -110,37 +118,45 @@ def _advanced(jobs: Sequence[_Job]) -> list[State]:
     layouts = [job.layout for job in jobs]
     overdispersion = np.repeat([job.design.overdispersion for job in jobs], sizes)
     two_arm = np.concatenate([layout.two_arm for layout in layouts])
-    bets: Flags = (table[:, 0] > 0) & ((table[:, 2] > 0) | ~two_arm)
+    both = np.concatenate([layout.both for layout in layouts])
+    bets: Flags = (table[:, 0] > 0) & ((table[:, 2] > 0) | ~two_arm | both)
+    ratios = _log_ratios(jobs, layouts, table, bank, bets)
+    blocks = _Blocks.of(jobs, layouts, table, bank, bets & both)
+    ratios[blocks.rows] = blocks.halves.lesser
+    cap = np.concatenate([layout.cap for layout in layouts])
+    log_goal = np.concatenate([layout.log_goal for layout in layouts])
     after = after_window(
-        bank,
-        _log_ratios(jobs, layouts, table, bank, two_arm, bets),
+        blocks.reopened(bank, overdispersion, cap, log_goal),
+        ratios,
         bets=bets,
         overdispersion=overdispersion,
-        cap=np.concatenate([layout.cap for layout in layouts]),
-        log_goal=np.concatenate([layout.log_goal for layout in layouts]),
+        cap=cap,
+        log_goal=log_goal,
         at_once=np.concatenate([layout.at_once for layout in layouts]),
+        spends=blocks.begin(len(table)),
+        thirds=np.concatenate([layout.thirds for layout in layouts]),
     )
     after = replace(after, bad=after.bad + table[:, 3], total=after.total + table[:, 2])
     bounds = log_e_bounds([(job.design, job.layout, job.state, job.seen) for job in jobs])
-    banks = list(_parted(after, sizes))
-    limited = limited_after(
-        [(job.design, job.layout, job.state, job.seen, bank) for job, bank in zip(jobs, banks, strict=True)]
-    )
-    return [_put_together(*each) for each in zip(jobs, banks, limited, bounds, strict=True)]
+    limited = limited_after([(job.design, job.layout, job.state, job.seen) for job in jobs])
+    return [
+        _put_together(*each)
+        for each in zip(jobs, _parted(after, sizes), limited, bounds, blocks.after(table), strict=True)
+    ]
 
 
-def _log_ratios(
-    jobs: Sequence[_Job], layouts: Sequence[Layout], table: Floats, bank: Bank, two_arm: Flags, bets: Flags
-) -> Floats:
-    """ℓ of every row and alternative; 0 for rows that do not bet."""
+def _log_ratios(jobs: Sequence[_Job], layouts: Sequence[Layout], table: Floats, bank: Bank, bets: Flags) -> Floats:
+    """ℓ of every row and alternative; 0 for rows that do not bet, and for those of both, which bet in blocks."""
     alternatives = np.concatenate([layout.alternatives for layout in layouts])
     guess = bank.guess(np.concatenate([layout.prior_rate for layout in layouts]))
     ratio = np.concatenate([layout.ratio for layout in layouts])
     margin = np.concatenate([layout.margin for layout in layouts])
     limits = np.concatenate([job.seen.limits for job in jobs])
     found = np.zeros(alternatives.shape)
-    both, one = two_arm & bets, ~two_arm & bets
-    for rows in _chunks(np.flatnonzero(both)):
+    both = np.concatenate([layout.both for layout in layouts])
+    two_arm = np.concatenate([layout.two_arm for layout in layouts])
+    two, one = two_arm & bets & ~both, ~two_arm & bets
+    for rows in _chunks(np.flatnonzero(two)):
         found[rows] = log_e_values(
             *table[rows].T, guess=guess[rows], alternatives=alternatives[rows], ratio=ratio[rows], margin=margin[rows]
         )
@@ -151,12 +167,76 @@ def _log_ratios(
     return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Blocks:
+    """The blocks of all attempts in a window: those `betting`, with their halves; `places`: their rows in the bank."""
+
+    sizes: tuple[int, ...]
+    found: tuple[Block | None, ...]
+    places: NDArray[np.intp]
+    betting: NDArray[np.intp]
+    limits: Floats
+    guess: Floats
+    before: Halves
+    halves: Halves
+
+    @classmethod
+    def of(cls, jobs: Sequence[_Job], layouts: Sequence[Layout], table: Floats, bank: Bank, bets: Flags) -> _Blocks:
+        places = np.flatnonzero(np.concatenate([layout.both for layout in layouts]))
+        found = tuple(block for job in jobs for block in job.state.blocks)
+        betting = np.flatnonzero(bets[places])
+        rows, mine = places[betting], [found[at] for at in betting]
+        prior = np.concatenate([layout.prior_rate for layout in layouts])
+        guess = guesses(mine, bank.guess(prior)[rows])
+        limits = np.concatenate([job.seen.limits for job in jobs])[rows]
+        alternatives = np.concatenate([layout.alternatives for layout in layouts])[rows]
+        before = so_far(mine, table[rows], limits, alternatives)
+        now = log_e_halves(table[rows], guess, limits, alternatives)
+        halves = Halves(before.own + now.own, before.against + now.against)
+        return cls(tuple(len(job.state.blocks) for job in jobs), found, places, betting, limits, guess, before, halves)
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        return self.places[self.betting]
+
+    @property
+    def open(self) -> Flags:
+        return np.asarray([self.found[at] is not None for at in self.betting], dtype=np.bool_)
+
+    def begin(self, size: int) -> Flags:
+        """Which of the bank's `size` rows begin a bet with this window: all but those of open blocks."""
+        begins = np.ones(size, dtype=np.bool_)
+        begins[self.rows[self.open]] = False
+        return begins
+
+    def reopened(self, bank: Bank, overdispersion: Floats, cap: Floats, log_goal: Floats) -> Bank:
+        open_ = self.open
+        rows = self.rows[open_]
+        lesser = self.before.lesser[open_] / overdispersion[rows, np.newaxis]
+        return reopened(bank, rows, base_of(bank.log_capital[rows], lesser, cap[rows], log_goal[rows]))
+
+    def after(self, table: Floats) -> Iterable[tuple[Block | None, ...]]:
+        """Each attempt's blocks after the window."""
+        found = list(self.found)
+        for line, at in enumerate(self.betting):
+            counts = table[self.places[at], :2].tolist()
+            found[at] = block_after(
+                found[at], counts, float(self.limits[line]), float(self.guess[line]), self.halves.against[line]
+            )
+        begin = 0
+        for size in self.sizes:
+            yield tuple(found[begin : begin + size])
+            begin += size
+
+
 def _chunks(rows: NDArray[np.intp]) -> Iterable[NDArray[np.intp]]:
     """In parts whose arithmetic stays in the processor's cache: many attempts at once take half the time so."""
     return (rows[begin : begin + _TOGETHER] for begin in range(0, len(rows), _TOGETHER))
 
 
-def _put_together(job: _Job, bank: Bank, limited: tuple[Limited, ...], bounds: Floats) -> State:
+def _put_together(
+    job: _Job, bank: Bank, limited: tuple[Limited, ...], bounds: Floats, blocks: tuple[Block | None, ...]
+) -> State:
     return State(
         until=job.window.end,
         asked=job.state.asked,
@@ -164,6 +244,8 @@ def _put_together(job: _Job, bank: Bank, limited: tuple[Limited, ...], bounds: F
         tallies=tuple(_tallied(job, index, tally) for index, tally in enumerate(job.state.tallies)),
         limited=limited,
         bounds=bounds,
+        recent=job.state.recent,
+        blocks=blocks,
     )
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-import numpy as np
 
 from modelroute.analysis.bounds import smallest_refuted
 from modelroute.analysis.design import Action, Design
@@ -15,8 +13,7 @@ from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.interval import Interval, time_uniform
 from modelroute.analysis.lacking import Forecast
 from modelroute.analysis.layout import FAST_SHARE, Kind, Layout, Pair, form_share, layout_of, shares
-from modelroute.analysis.limits import log_broken, log_harm
-from modelroute.analysis.mixture import Floats
+from modelroute.analysis.limits import log_broken
 
 
 class Knowledge(StrEnum):
@@ -163,7 +160,7 @@ def assess(design: Design, state: State) -> Assessment:
     """What is known after the windows folded in so far. A function of the state; α, β in (0, 1) from the design."""
     layout = layout_of(design)
     limit = -math.log(design.alpha)
-    log_e = state.bank.log_e
+    log_e: list[float] = state.bank.log_e.tolist()
     answering = tuple(_answering(design, layout, log_e, limit))
     findings = tuple(_findings(design, layout, state, log_e, limit))
     sums = {}
@@ -176,24 +173,27 @@ def assess(design: Design, state: State) -> Assessment:
 
 
 def _log_sum(logs: Iterable[float]) -> float:
-    return float(np.logaddexp.reduce(np.asarray(list(logs))))
+    """ln Σ e^log of one or more; for so few a loop takes a fifth of the time that an array does."""
+    values = list(logs)
+    most = max(values)
+    return most if most == -math.inf else most + math.log(math.fsum(math.exp(value - most) for value in values))
 
 
-def _answering(design: Design, layout: Layout, log_e: Floats, limit: float) -> Iterator[Answering]:
+def _answering(design: Design, layout: Layout, log_e: Sequence[float], limit: float) -> Iterator[Answering]:
     part = math.log(max(shares(design, Action.ROLL_BACK), 1))
     for index, comparison in enumerate(layout.checked):
         (many,), (few,) = layout.of(Kind.MANY, index), layout.of(Kind.FEW, index)
         yield Answering(
             comparison.candidate,
             comparison.reference or "",
-            float(log_e[many]),
-            float(log_e[few]),
-            mismatch=bool(log_e[many] >= limit),
-            silent=bool(log_e[few] - part >= limit),
+            log_e[many],
+            log_e[few],
+            mismatch=log_e[many] >= limit,
+            silent=log_e[few] - part >= limit,
         )
 
 
-def _findings(design: Design, layout: Layout, state: State, log_e: Floats, limit: float) -> Iterator[Finding]:
+def _findings(design: Design, layout: Layout, state: State, log_e: Sequence[float], limit: float) -> Iterator[Finding]:
     limited = iter(state.limited)
     worst = iter(smallest_refuted(state.bounds, design.beta).tolist())
     for index, pair in enumerate(layout.pairs):
@@ -209,7 +209,7 @@ def _findings(design: Design, layout: Layout, state: State, log_e: Floats, limit
 
 def _finding(
     design: Design, layout: Layout, index: int, pair: Pair, *,
-    state: State, log_e: Floats, limit: float, own: Limited | None, worst: float,
+    state: State, log_e: Sequence[float], limit: float, own: Limited | None, worst: float,
 ) -> Finding:  # fmt: skip
     part = math.log(max(shares(design, pair.objective.action), 1))
     form = math.log(form_share(pair))
@@ -217,13 +217,13 @@ def _finding(
     mains = layout.of(Kind.MAIN, index)
     for at, row in enumerate(mains):
         name = "margin" if at == 0 else f"margin@{at}"
-        contributions.append((name, form - math.log(len(mains)) + float(log_e[row])))
-    contributions += [("fast", math.log(FAST_SHARE) + float(log_e[row])) for row in layout.of(Kind.FAST, index)]
+        contributions.append((name, form - math.log(len(mains)) + log_e[row]))
+    contributions += [("fast", math.log(FAST_SHARE) + log_e[row]) for row in layout.of(Kind.FAST, index)]
     if own is not None:
         (row,) = layout.of(Kind.LIMIT, index)
-        above = next((float(log_e[i]) for i in layout.of(Kind.ABOVE, index)), None)
-        contributions.append(("max", form + log_harm(own, float(log_e[row]), above)))
-        broken = log_broken(own, float(log_e[row]))
+        broken = log_broken(own, log_e[row])
+        both = next((log_e[i] for i in layout.of(Kind.BOTH, index)), broken)
+        contributions.append(("max", form + both))
     evidence = _log_sum(value for _, value in contributions)
     tally = state.tallies[index]
     harmful = evidence - part >= limit
@@ -248,9 +248,9 @@ def _finding(
     )
 
 
-def _log_safe(layout: Layout, index: int, log_e: Floats, own: Limited | None) -> float | None:
+def _log_safe(layout: Layout, index: int, log_e: Sequence[float], own: Limited | None) -> float | None:
     """ln E of the weakest of what must be proven (intersection–union: the level is not split)."""
-    proofs = [float(log_e[row]) for row in layout.of(Kind.SAFE, index)]
+    proofs = [log_e[row] for row in layout.of(Kind.SAFE, index)]
     if own is not None:
         proofs.append(own.log_safe)
     return min(proofs, default=None)

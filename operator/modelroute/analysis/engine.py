@@ -16,7 +16,7 @@ from modelroute.analysis.assessment import Answering, Assessment, Finding, Knowl
 from modelroute.analysis.evidence import MARGINS, State, Tally, start
 from modelroute.analysis.interval import Interval
 from modelroute.analysis.layout import FAST_MARGIN, FAST_SHARE
-from modelroute.analysis.state import ENGINE_VERSION, decode, encode
+from modelroute.analysis.state import ENGINE_VERSION, decode, encode, version_of
 
 __all__ = [
     "ENGINE_VERSION",
@@ -37,4 +37,5 @@ __all__ = [
     "encode",
     "start",
     "start_gate",
+    "version_of",
 ]

@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 
 from modelroute.analysis.bank import Bank, fresh
+from modelroute.analysis.blocks import Block
+from modelroute.analysis.counts import Recent
 from modelroute.analysis.design import Design
 from modelroute.analysis.layout import layout_of
 from modelroute.analysis.mixture import Floats
@@ -33,16 +35,15 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """Process B of one pair with a `max`, besides its row in the bank.
+    """Process B of one pair with a `max`, besides its rows in the bank.
 
     `bad` of `total` since the attempt began, `gate_bad` of `gate_total` since the gate did; `log_sums` and `log_safe`
-    are ln E against and for the candidate, `log_alone` the part of the harm that was seen without reference traffic.
+    are ln E against and for the candidate.
     """
 
     bad: float = 0.0
     total: float = 0.0
     log_sums: float = 0.0
-    log_alone: float = 0.0
     gate_bad: float = 0.0
     gate_total: float = 0.0
     log_safe: float = 0.0
@@ -54,7 +55,9 @@ class State:
 
     `asked`: the shares that were asked for each comparison's candidate and reference in that window. `bank`: the rows
     of the layout. `tallies`: one for each pair; `limited`: one for each pair with a `max`; `bounds` (Q, 15): ln E of
-    "not that much worse" at each of `MARGINS`, for each pair that compares, since the gate began.
+    "not that much worse" at each of `MARGINS`, for each pair that compares, since the gate began. `recent`: for each
+    candidate whose share is checked, what its reference completed in each of the last windows of this step. `blocks`:
+    for each pair with a `max` and a reference, the windows that are judged as one and not enough yet.
     """
 
     until: float
@@ -63,12 +66,14 @@ class State:
     tallies: tuple[Tally, ...]
     limited: tuple[Limited, ...]
     bounds: Floats
+    recent: Recent
+    blocks: tuple[Block | None, ...]
 
     def __eq__(self, other: object) -> bool:
         return (
             isinstance(other, State)
-            and (self.until, self.asked, self.tallies, self.limited)
-            == (other.until, other.asked, other.tallies, other.limited)
+            and (self.until, self.asked, self.tallies, self.limited, self.recent, self.blocks)
+            == (other.until, other.asked, other.tallies, other.limited, other.recent, other.blocks)
             and self.bank == other.bank
             and np.array_equal(self.bounds, other.bounds)
         )
@@ -87,4 +92,6 @@ def start(design: Design) -> State:
         tallies=(Tally(),) * len(layout.pairs),
         limited=(Limited(),) * sum(pair.limits for pair in layout.pairs),
         bounds=np.zeros((comparing, len(MARGINS))),
+        recent=((),) * len(layout.checked),
+        blocks=(None,) * int(layout.both.sum()),
     )

@@ -23,7 +23,8 @@ from modelroute.analysis.mixture import ALTERNATIVES, INVERTED, Flags, Floats
 
 FAST_MARGIN: Final = 0.20
 FAST_SHARE: Final = 0.10
-"""The fast path: 20 percentage points above what is allowed, without a fixed cap, with 10 % of each pair's weight."""
+"""The fast path: above the reference by more than 20 percentage points, or than is allowed where that is more; without
+a fixed cap, with 10 % of each pair's weight."""
 
 TOO_MANY: Final = 1.1
 TOO_FEW: Final = 0.9
@@ -31,18 +32,18 @@ TOO_FEW: Final = 0.9
 
 
 class Kind(StrEnum):
-    """What one process tests. Those up to `ABOVE` compare two arms, the others watch one."""
+    """What one process tests. Those up to `BOTH` compare two arms, the others watch one."""
 
     MAIN = "main"  # worse than margin or ratio allow, at one boundary
     FAST = "fast"  # far worse
     SAFE = "safe"  # better than margin or ratio allow
-    ABOVE = "above"  # worse than the reference at all: the half of `max` that a shared outage does not cross
-    LIMIT = "limit"  # worse than `max`
+    BOTH = "both"  # worse than `max`, and in the same windows worse than the reference: what goes back for `max`
+    LIMIT = "limit"  # worse than `max`, whatever the reference does
     MANY = "many"  # more completions than asked for
     FEW = "few"  # fewer
 
 
-TWO_ARM: Final = (Kind.MAIN, Kind.FAST, Kind.SAFE, Kind.ABOVE)
+TWO_ARM: Final = (Kind.MAIN, Kind.FAST, Kind.SAFE, Kind.BOTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,12 @@ class Layout:
     margin: Floats
     prior_rate: Floats
     two_arm: Flags
+    both: Flags
     alternatives: Floats
     log_goal: Floats
     cap: Floats
     at_once: Flags
+    thirds: Flags
     places: Mapping[tuple[Kind, int], tuple[int, ...]]
 
     def of(self, kind: Kind, owner: int) -> tuple[int, ...]:
@@ -159,10 +162,13 @@ def layout_of(design: Design) -> Layout:
         margin=np.asarray([margin for _, margin, _ in bounds], dtype=np.float64),
         prior_rate=np.asarray([prior for _, _, prior in bounds], dtype=np.float64),
         two_arm=np.asarray([row.kind in TWO_ARM for row in rows], dtype=np.bool_),
+        both=np.asarray([row.kind is Kind.BOTH for row in rows], dtype=np.bool_),
         alternatives=np.where(inverted[:, np.newaxis], INVERTED, ALTERNATIVES),
         log_goal=np.asarray([-math.log(row.level * row.weight) for row in rows], dtype=np.float64),
         cap=np.asarray([row.cap for row in rows], dtype=np.float64),
         at_once=np.asarray([row.kind is Kind.SAFE for row in rows], dtype=np.bool_),
+        # Three bad windows of the reference are no proof, and what a block began with is found from its third.
+        thirds=np.asarray([row.kind in {Kind.SAFE, Kind.BOTH} for row in rows], dtype=np.bool_),
         places={
             key: tuple(i for i, row in enumerate(rows) if (row.kind, row.owner) == key)
             for key in {(row.kind, row.owner) for row in rows}
@@ -185,7 +191,7 @@ def _pair_rows(design: Design, index: int, pair: Pair) -> list[Row]:
         rows.append(Row(Kind.SAFE, index, 0, 1.0, design.beta, math.log(1 / design.beta) / 2))
     if pair.limits:
         if pair.comparison.reference is not None:
-            rows.append(Row(Kind.ABOVE, index, 0, form, design.alpha, cap))
+            rows.append(Row(Kind.BOTH, index, 0, form, design.alpha, cap))
         rows.append(Row(Kind.LIMIT, index, 0, form, design.alpha, cap))
     return rows
 
@@ -206,7 +212,7 @@ def _null(row: Row, pairs: tuple[Pair, ...]) -> tuple[float, float, float]:
         return 1.0, math.nan, 0.5
     objective = pairs[row.owner].objective
     match row.kind:
-        case Kind.ABOVE:
+        case Kind.BOTH:
             return 1.0, 0.0, objective.prior_rate
         case Kind.LIMIT:
             return 1.0, objective.limit or math.nan, objective.prior_rate

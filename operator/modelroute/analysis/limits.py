@@ -1,4 +1,4 @@
-"""Process B of each pair with a `max`: sums, what they prove, and how it joins process A (STATISTICS.md B)."""
+"""Process B of each pair with a `max`: sums, what they show and what they prove (STATISTICS.md B)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modelroute.analysis.bank import LACKING_PART, Bank
+from modelroute.analysis.bank import LACKING_PART
 from modelroute.analysis.counts import Seen
 from modelroute.analysis.design import Design
 from modelroute.analysis.evidence import Limited, State
@@ -17,15 +17,15 @@ from modelroute.analysis.mixture import Floats
 from modelroute.analysis.one_arm import Direction, log_e_sums
 
 
-def limited_after(attempts: Sequence[tuple[Design, Layout, State, Seen, Bank]]) -> list[tuple[Limited, ...]]:
-    """`State.limited` of each attempt after a window; the bank is the one after it.
+def limited_after(attempts: Sequence[tuple[Design, Layout, State, Seen]]) -> list[tuple[Limited, ...]]:
+    """`State.limited` of each attempt after a window.
 
     The sums of all attempts are looked up in one stroke: that is what most of the time would go to.
     """
-    found = [list(state.limited) for _, _, state, _, _ in attempts]
+    found = [list(state.limited) for _, _, state, _ in attempts]
     due = [
         _Due(at, line, index, design, layout, limited, counts)
-        for at, (design, layout, state, seen, _) in enumerate(attempts)
+        for at, (design, layout, state, seen) in enumerate(attempts)
         for line, (index, limited) in enumerate(zip(_limited(layout), state.limited, strict=True))
         if (counts := seen.absolute[index]) is not None
     ]
@@ -33,8 +33,7 @@ def limited_after(attempts: Sequence[tuple[Design, Layout, State, Seen, Bank]]) 
         harm = _growth(due, Direction.HARM)
         safe = _growth(due, Direction.SAFE)
         for each, against, for_it in zip(due, harm, safe, strict=True):
-            _, _, state, seen, bank = attempts[each.at]
-            found[each.at][each.line] = _after(each, float(against), float(for_it), state, seen, bank)
+            found[each.at][each.line] = _after(each, float(against), float(for_it))
     return [tuple(each) for each in found]
 
 
@@ -81,23 +80,12 @@ def log_broken(limited: Limited, log_row: float) -> float:
 
     The mean of two e-processes: the conjugate mixture over all sums, and the row of the bank, which spends its capital
     over time. The first alone would have to take back hours of health before it can see harm that starts late.
+    It decides where there is no reference at all; beside one it only holds, and what goes back is the row of both.
     """
     return float(np.logaddexp(limited.log_sums, log_row)) - math.log(2)
 
 
-def log_harm(limited: Limited, log_row: float, log_above: float | None) -> float:
-    """ln E against "within `max`, or no worse than the reference": the union of both nulls.
-
-    min(B, A) over the windows in which the reference has traffic, times B's growth over the others, where it stands
-    alone. Each null makes its own factor an e-process, and min is below both. `log_above` is None without a reference.
-    """
-    broken = log_broken(limited, log_row)
-    if log_above is None:
-        return broken
-    return limited.log_alone + min(broken - limited.log_alone, log_above)
-
-
-def _after(each: _Due, harm: float, safe: float, state: State, seen: Seen, bank: Bank) -> Limited:
+def _after(each: _Due, harm: float, safe: float) -> Limited:
     """One pair after the window, of which the sums' evidence grew by `harm` and by `safe`."""
     limited, (n, x) = each.limited, each.counts
     (place,) = each.layout.of(Kind.LIMIT, each.index)
@@ -107,7 +95,7 @@ def _after(each: _Due, harm: float, safe: float, state: State, seen: Seen, bank:
         return _short(log_e + min(growth, max(cap, (goal - log_e) * LACKING_PART)))
 
     beta = -math.log(each.design.beta)
-    after = replace(
+    return replace(
         limited,
         bad=limited.bad + x,
         total=limited.total + n,
@@ -116,11 +104,6 @@ def _after(each: _Due, harm: float, safe: float, state: State, seen: Seen, bank:
         gate_total=limited.gate_total + n,
         log_safe=grown(limited.log_safe, safe, beta / 2, beta),
     )
-    if not seen.alone[each.index]:
-        return after
-    row_before, row_after = (float(of.log_e[place]) for of in (state.bank, bank))
-    growth = log_broken(after, row_after) - log_broken(limited, row_before)
-    return replace(after, log_alone=_short(limited.log_alone + growth))
 
 
 def _short(log_e: float) -> float:

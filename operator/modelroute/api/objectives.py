@@ -30,6 +30,10 @@ class Metric(StrEnum):
     TOKENS_PER_REQUEST = "TokensPerRequest"
 
 
+AMOUNTS: Final = frozenset({Metric.COST_PER_REQUEST, Metric.TOKENS_PER_REQUEST})
+"""Averages of a request, not shares of requests: reported, and not tested."""
+
+
 class OnBreach(StrEnum):
     """What a proven breach of an objective leads to during a rollout."""
 
@@ -132,7 +136,7 @@ class Objective(Wire):
     max: OpenPercent | None = Field(
         None,
         description="Absolute bound, for example 0.5%; breached when the candidate is proven above it and "
-        "above the reference.",
+        "above the reference in the same windows, or above it where the reference has no traffic.",
     )
     max_increase: PercentagePoints | None = Field(
         None,
@@ -144,7 +148,8 @@ class Objective(Wire):
     )
     threshold: PositiveDuration | None = Field(
         None,
-        description="For LatencyAbove: the duration above which an answer counts as slow, for example 2s.",
+        description="For LatencyAbove: the duration above which an answer counts as slow, for example 2s. "
+        "maxIncrease and maxRatio hold at each longer boundary of the histogram, too.",
     )
     min_coverage: CoveragePercent | None = Field(
         None,

@@ -123,6 +123,9 @@ class ModelRolloutSpec(Wire):
     settle_min_seconds: Annotated[float, Field(ge=0)] = Field(
         description="How long a new split settles at least before its evidence counts, in seconds."
     )
+    judge_delay_seconds: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="How long after an answer its verdict is counted at the latest, where there is a judge."
+    )
     overdispersion: Annotated[float, Field(ge=1)] = Field(
         1.0, description="Largest number of requests that the gateway assigns together."
     )

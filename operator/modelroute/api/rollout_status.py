@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modelroute.api.fields import Instant, Line, Sentence, Word
 from modelroute.api.schema import Keep, Wire
-from modelroute.api.status import Conditions, EvidenceList, LiveWeight
+from modelroute.api.status import AmountList, Conditions, EvidenceList, LiveWeight
 
 ENGINE_STATE_LIMIT: Final = 262_144
 """Characters: 16 objectives × 8 candidates × 3 processes × 16 capitals in doubles, four times over."""
@@ -51,6 +51,15 @@ class CandidateRequests(Wire):
 
     candidate: Word = Field(description="Name of the arm.")
     requests: int = Field(description="Requests that it answered since the step had settled.")
+
+
+class TokenSums(Wire):
+    """What one arm took in the attempt so far."""
+
+    arm: Word = Field(description="Name of the arm.")
+    read: Annotated[float, Field(ge=0)] = Field(description="Prompt tokens.")
+    generated: Annotated[float, Field(ge=0)] = Field(description="Generated tokens.")
+    requests: Annotated[float, Field(ge=0)] = Field(description="Requests that were answered to the end.")
 
 
 class Tally(Wire):
@@ -129,9 +138,13 @@ class ModelRolloutStatus(Wire):
     move: Line | None = Field(
         None, description="What the attempt changes, in words, for example small 0 → 40 %, large 100 → 60 %."
     )
-    live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
+    live: Line | None = Field(
+        None,
+        description="Split in words, for example small 10 %, large 90 %, that every parent Gateway last reported "
+        "accepted.",
+    )
     live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
-        None, description="Live share of every arm."
+        None, description="Share of every arm in the split that every parent Gateway last reported accepted."
     )
     started_at: Instant | None = Field(None, description="When the attempt started.")
     step_started_at: Instant | None = Field(None, description="When the current step's split was decided.")
@@ -172,6 +185,10 @@ class ModelRolloutStatus(Wire):
         None, description="What is lacking to leave this step, and when it will be there at today's traffic."
     )
     objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
+    amounts: AmountList | None = Field(None, description="What a request took on average, tokens or cost.")
+    tokens: Annotated[list[TokenSums], Keep(first=32)] | None = Field(
+        None, description="Tokens and requests of each arm, since the attempt began."
+    )
     sums: Annotated[list[StepSums], Keep(first=20)] | None = Field(None, description="What was counted in each step.")
     windows: Annotated[list[WindowRecord], Keep(last=60)] | None = Field(
         None, description="The last windows of evidence, the newest last."
@@ -194,4 +211,6 @@ class ModelRolloutStatus(Wire):
     guard_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the guard's statistics, for the operator alone."
     )
-    conditions: Conditions | None = Field(None, description="Programmed, MetricsAvailable, Ready and the like.")
+    conditions: Conditions | None = Field(
+        None, description="Not written by this version: those of the ModelRoute tell of its rollout."
+    )

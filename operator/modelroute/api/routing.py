@@ -73,7 +73,7 @@ class BackendRef(Wire):
 
 
 class Price(Wire):
-    """What a model costs, for reports of the cost per request."""
+    """What a model costs, for the reported cost per request."""
 
     input_per_million_tokens: Money = Field(
         description='Price of a million prompt tokens as a decimal string, for example "0.15".'

@@ -74,6 +74,18 @@ class StableShare(Wire):
     weight: int = Field(description="Share of the traffic in units of 0.01 %, so that all shares sum to 10000.")
 
 
+class RefusedRevision(Wire):
+    """What went back, or stopped for a breach, and is not tried again by itself; kept outside of its ModelRollout."""
+
+    revision: Word = Field(description="Hash of the arms, weights and objectives that are not tried again.")
+    attempt: Annotated[int, Field(ge=0)] = Field(description="Number of the attempt at it.")
+    reason: Word = Field(description="Why, in one CamelCase word.")
+    message: Sentence = Field(description="Why, in a sentence.")
+    serial: Annotated[int, Field(ge=0)] = Field(
+        description="The n of the token <revision>.<n> with which retry is due, where the ModelRollout is gone."
+    )
+
+
 class FieldNotInForce(Wire):
     """A field that the schema takes, but that this version does not act on."""
 
@@ -118,6 +130,26 @@ class Evidence(Wire):
 EvidenceList = Annotated[list[Evidence], Keep(first=256)]
 
 
+class Amount(Wire):
+    """What a request of one candidate takes on average, beside its reference: reported, and never acted on."""
+
+    name: Word = Field(description="Name of the objective.")
+    candidate: Word = Field(description="Name of the arm.")
+    reference: Word | None = Field(None, description="Name of the arm that it is compared with, if any.")
+    unit: Word | None = Field(None, description="tokens, or the currency of the price.")
+    candidate_amount: Word | None = Field(
+        None, description="Average of a request of the candidate, for example 412.5 or 0.001234."
+    )
+    reference_amount: Word | None = Field(None, description="The same of the reference.")
+    ratio: Word | None = Field(None, description="The candidate's as a multiple of the reference's, for example 0.31.")
+    candidate_requests: int | None = Field(None, description="Requests of the candidate that were answered to the end.")
+    reference_requests: int | None = Field(None, description="The same of the reference.")
+    message: Sentence | None = Field(None, description="All of it, or why it is not known, in a sentence.")
+
+
+AmountList = Annotated[list[Amount], Keep(first=256)]
+
+
 class ModelRouteStatus(Wire):
     """What is live, what is going on, and why."""
 
@@ -131,11 +163,17 @@ class ModelRouteStatus(Wire):
     message: Sentence | None = Field(None, description="What is going on and what comes next, in a sentence.")
     step: Word | None = Field(None, description="Step of the rollout and how many there are, for example 2/5.")
     progress: Annotated[int, Field(ge=0, le=100)] | None = Field(
-        None, description="How far of the way from the stable to the wanted split is live, in percent."
+        None,
+        description="How far of the way from the stable to the wanted split this step is, in percent; once it is live, "
+        "live says so.",
     )
-    live: Line | None = Field(None, description="Live split in words, for example small 10 %, large 90 %.")
+    live: Line | None = Field(
+        None,
+        description="Live split in words, for example small 10 %, large 90 %: what every parent Gateway last reported "
+        "accepted. A split that was only ordered is in message.",
+    )
     live_weights: Annotated[list[LiveWeight], Keep(first=32)] | None = Field(
-        None, description="Live share of every arm."
+        None, description="Share of every arm in the split that every parent Gateway last reported accepted."
     )
     stable: Annotated[list[StableShare], Keep(first=16)] | None = Field(
         None, description="Split that was last promoted, to which a rollback returns."
@@ -151,6 +189,11 @@ class ModelRouteStatus(Wire):
     )
     revision: Word | None = Field(
         None, description="Hash of the arms, weights and objectives that are wanted; a rollback sticks to it."
+    )
+    refused: RefusedRevision | None = Field(
+        None,
+        description="What is not tried again before models, weights or objectives change or somebody says retry, "
+        "also where its ModelRollout was deleted.",
     )
     next_action: Line | None = Field(
         None,
@@ -173,6 +216,7 @@ class ModelRouteStatus(Wire):
         None, description="Fields of the spec that this version does not act on."
     )
     objectives: EvidenceList | None = Field(None, description="What is known of every objective and candidate.")
+    amounts: AmountList | None = Field(None, description="What a request took on average, tokens or cost.")
     conditions: Conditions | None = Field(
         None, description="Accepted, Programmed, MetricsAvailable, Ready, Reconciling and Stalled."
     )

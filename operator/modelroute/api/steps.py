@@ -57,8 +57,8 @@ class Step(Wire):
     approval: bool = Field(False, description="Whether the step waits for a person after all else is met.")
     require: Require = Field(
         Require.NOT_HARMFUL,
-        description="NotHarmful: no objective is shown to be breached; ProvenSafe: every RollBack objective "
-        "is shown to be kept.",
+        description="NotHarmful: no objective is shown to be breached; ProvenSafe: for every RollBack objective it "
+        "is refuted that the candidate was worse than allowed all through this step.",
     )
 
 
@@ -112,11 +112,13 @@ class Rollout(Wire):
     )
     false_rollback_rate: ErrorRatePercent = Field(
         "5%",
-        description="Chance that one attempt at a harmless rollout is rolled back by mistake, over all its "
-        "objectives, steps and looks.",
+        description="Chance that the evidence rolls back one attempt by mistake, over all its objectives, steps and "
+        "looks. By mistake: in no window was the candidate worse than allowed, and it answered at least 0.9 of its "
+        "share.",
     )
     false_safe_rate: ErrorRatePercent = Field(
-        "5%", description="Chance that one ProvenSafe step passes a candidate that is worse than allowed."
+        "5%",
+        description="Chance that one ProvenSafe step passes a candidate that is worse than allowed in every window.",
     )
     progress_deadline: Deadline = Field(
         "24h",
@@ -125,7 +127,8 @@ class Rollout(Wire):
     )
     on_deadline: OnDeadline = Field(
         OnDeadline.HOLD,
-        description="What happens at the deadline: Hold keeps the split as it is, RollBack goes back.",
+        description="What happens at the deadline: Hold keeps the split as it is, RollBack goes back, whatever the "
+        "evidence says: falseRollbackRate does not count it.",
     )
 
 

@@ -58,7 +58,7 @@ def bring_in(
     columns: dict[str, str],
     scores: tuple[str, ...],
 ) -> None:
-    """Read results that another tool wrote (SOURCE, a file, or for lm-eval a folder) into a results folder.
+    """Read results that another tool wrote (SOURCE, a file, or for lm-eval and wandb a folder) into a results folder.
 
     The formats, and what each knows and does not, are in docs/evaluate.md.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TextIO
@@ -11,11 +12,19 @@ from rich.console import Console
 from rich.table import Table
 
 from modelroute.compare.domain import Comparison
+from modelroute.compare.evaluation.preflight import Checked
+from modelroute.compare.evaluation.probing import Found
 from modelroute.compare.judging.pass_over import Judged
 from modelroute.compare.results import Sample, read_samples
 
 LINES_PER_SUITE: Final = 4
 """Plain lines while one model answers one suite: at a quarter, a half, three quarters, and the end."""
+
+
+COLUMNS: Final = ("answers", "errors", "refusals", "violations", "scores", "p50", "p95", "tokens in, out")
+WIDE: Final = 160
+WIDE_ENOUGH: Final = 130
+"""Characters: on a narrower terminal the table would cut every word, and sentences are told."""
 
 
 class Progress:
@@ -74,6 +83,12 @@ class Progress:
             errors = f", {told.errors} without a score (the last: {told.last_error})" if told.errors else ""
             self._line(model, suite, f"{told.judged} judged{errors}")
 
+    def probed(self, model: str, found: Found) -> None:
+        self._console.print(f"{model} · {found}", markup=False)
+
+    def refused(self, model: str, suite: str, reason: str) -> None:
+        self._console.print(f"Refused: {reason}", style="bold", markup=False)
+
     def stopped(self, model: str, reason: str) -> None:
         self._console.print(f"Stopped: {reason}", style="bold", markup=False)
 
@@ -83,24 +98,52 @@ class Progress:
 
 def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
     """What was measured, a line a model and suite. `modelroute compare` has the intervals, and decides."""
-    table = Table(title=f"{comparison.name}: what was answered", title_justify="left")
+    title = f"{comparison.name}: what was answered"
+    headings = (*COLUMNS, f"cost ({comparison.currency})")
+    rows = [
+        (model.name, suite.name, _cells(read_samples(folder, model.name, suite.name)))
+        for model in comparison.models
+        for suite in comparison.suites
+    ]
+    console = Console(file=out, highlight=False, width=None if out.isatty() else WIDE)
+    if console.width < WIDE_ENOUGH:
+        console.print(title, markup=False, style="bold")
+        for model, suite, cells in rows:
+            told = (f"{name} {', '.join(cell.splitlines())}" for name, cell in zip(headings, cells, strict=True))
+            console.print(f"{model} · {suite}: {'; '.join(told)}", markup=False)
+        return
+    table = Table(title=title, title_justify="left")
     for name in ("model", "suite"):
         table.add_column(name)
-    for name in (
-        "answers",
-        "errors",
-        "refusals",
-        "violations",
-        "scores",
-        "p50",
-        "p95",
-        f"cost ({comparison.currency})",
-    ):
+    for name in headings:
         table.add_column(name, justify="right")
-    for model in comparison.models:
-        for suite in comparison.suites:
-            table.add_row(model.name, suite.name, *_cells(read_samples(folder, model.name, suite.name)))
-    Console(file=out, highlight=False, width=None if out.isatty() else 140).print(table)
+    for model, suite, cells in rows:
+        table.add_row(model, suite, *cells)
+    console.print(table)
+
+
+def checked_table(comparison: Comparison, found: Mapping[str, Checked], out: TextIO) -> None:
+    """What the endpoints were found to do, a line a model, with a sentence below for each thing to know."""
+    table = Table(title=f"{comparison.name}: what the endpoints do", title_justify="left")
+    for name in ("model", "answers", "streams", "counts tokens", "logprobs"):
+        table.add_column(name)
+    notes = []
+    for model, checked in found.items():
+        table.add_row(
+            model,
+            "yes" if checked.answers else "no",
+            "yes" if checked.streams else "no",
+            "yes" if checked.counts_tokens and checked.replies else "no",
+            checked.logprobs.verdict.value,
+        )
+        wrong = [checked.gone, *(reply.error or "" for reply in checked.replies)]
+        notes += [f"{model}: {said}" for said in dict.fromkeys(wrong) if said][:1]
+        if checked.answers and checked.logprobs.why:
+            notes.append(f"{model}: {checked.logprobs}")
+    console = Console(file=out, highlight=False, width=None if out.isatty() else 140)
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _cells(samples: tuple[Sample, ...]) -> list[str]:
@@ -109,6 +152,7 @@ def _cells(samples: tuple[Sample, ...]) -> list[str]:
     names = dict.fromkeys(name for sample in answers for name in sample.scores)
     scores = [f"{name} {_mean([s.scores[name] for s in answers if name in s.scores]):.3f}" for name in names]
     times = sorted(sample.latency_s for sample in answers if sample.latency_s is not None)
+    tokens = [(s.input_tokens, s.output_tokens) for s in answers if None not in (s.input_tokens, s.output_tokens)]
     costs = [sample.cost for sample in samples if sample.cost is not None]
     return [
         str(len(answers)),
@@ -118,6 +162,7 @@ def _cells(samples: tuple[Sample, ...]) -> list[str]:
         "\n".join(scores) or "-",
         _seconds(times, 0.5),
         _seconds(times, 0.95),
+        f"{_mean([i or 0 for i, _ in tokens]):.0f}, {_mean([o or 0 for _, o in tokens]):.0f}" if tokens else "-",
         f"{sum(costs):.4f}" if costs else "-",
     ]
 

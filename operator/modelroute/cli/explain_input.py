@@ -8,7 +8,7 @@ from typing import Protocol, TextIO
 
 import yaml
 
-from modelroute.analysis.engine import State, decode, start
+from modelroute.analysis.engine import ENGINE_VERSION, State, decode, start, version_of
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout
 from modelroute.api.rollout_status import ModelRolloutStatus, WindowRecord
@@ -119,7 +119,14 @@ def _without_nothing(body: Json) -> Json:
 
 
 def kept_in(status: ModelRolloutStatus, attempt: Attempt) -> tuple[Kept | None, str]:
-    """The most windows that can be gone through again; and why not all that are kept, "" where all can."""
+    """The most windows that can be gone through again; and why not all that are kept, "" where all can.
+
+    What another version of the engine decided is not computed again: it came to other numbers by the same windows.
+    """
+    states = [each.state for each in status.checkpoints or ()] + [status.engine_state or ""]
+    if others := {version for state in states if (version := version_of(state)) not in {None, ENGINE_VERSION}}:
+        of = f"version {', '.join(sorted(map(str, others)))} of the statistics"
+        return None, f"{of} decided, this is version {ENGINE_VERSION}, and what the older held about max is not shown"
     why = ""
     for before, records, whole in _beginnings(status, attempt):
         try:
@@ -127,7 +134,9 @@ def kept_in(status: ModelRolloutStatus, attempt: Attempt) -> tuple[Kept | None, 
         except Invalid as error:
             why = str(error)
             continue
-        return Kept(before, windows, tuple(record.step for record in records), whole, why), ""
+        earlier = [each for each in status.windows or () if each.end < records[0].end]
+        last = (read(earlier[-1], attempt), earlier[-1].step) if earlier else None
+        return Kept(before, windows, tuple(record.step for record in records), whole, why, last), ""
     return None, why or "no state of the statistics was kept among the windows"
 
 

@@ -11,7 +11,7 @@ import click
 import yaml
 
 from modelroute.analysis.layout import pairs_of
-from modelroute.api.objectives import Metric, Objective
+from modelroute.api.objectives import AMOUNTS, Metric, Objective
 from modelroute.api.parse import parse
 from modelroute.api.quantities import parse_duration, parse_percent
 from modelroute.api.resources import ModelRoute
@@ -66,6 +66,9 @@ def read_setting(file: TextIO, live: TextIO | None, assumed: Assumed) -> Asked:
     route = _route_in(file)
     namespace = route.metadata.namespace or "default"
     plan = plan_of(route.spec, namespace)
+    objectives = [each for each in route.spec.objectives if each.metric not in AMOUNTS]
+    tested = {each.name for each in objectives}
+    plan = replace(plan, objectives=tuple(each for each in plan.objectives if each.name in tested))
     stable = plan.first_split if live is None else plan_of(_route_in(live).spec, namespace).split
     if same_traffic(stable, plan.split):
         raise Invalid(
@@ -77,7 +80,6 @@ def read_setting(file: TextIO, live: TextIO | None, assumed: Assumed) -> Asked:
         raise click.BadParameter(
             "has to be above 0%: nothing is known of answers that nobody judges", param_hint="--judged"
         )
-    objectives = route.spec.objectives
     coverage = {
         each.name: parse_percent(each.coverage_in_force) for each in objectives if each.coverage_in_force is not None
     }

@@ -12,7 +12,7 @@ from rich.text import Text
 from modelroute.api.fields import parse_instant
 from modelroute.api.status import ConditionStatus, ConditionType
 from modelroute.cli.bars import share_bar
-from modelroute.cli.screen_evidence import evidence_block
+from modelroute.cli.screen_evidence import amounts_block, evidence_block
 from modelroute.cli.view import View
 from modelroute.cli.words import STYLES, ago, phase_words, verdict_words
 from modelroute.rollout.words import duration
@@ -44,6 +44,7 @@ def _blocks(view: View, width: int, program: str, events: int) -> Iterator[Rende
     yield from _section("Traffic", _traffic(view, width))
     yield from _section("Steps", _steps(view))
     yield from _section("Evidence", evidence_block(view, width))
+    yield from _section("Per request", amounts_block(view))
     yield from _section("Lacking", _lacking(view))
     yield from _section("Not as it should be", _troubles(view))
     yield from _section("Events", _events(view, events))

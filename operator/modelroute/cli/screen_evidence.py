@@ -30,6 +30,36 @@ def evidence_block(view: View, width: int) -> Iterator[RenderableType]:
         yield _table(entry, objectives.get(entry.name), drawn=width >= WIDE)
 
 
+def amounts_block(view: View) -> Iterator[RenderableType]:
+    """What a request takes on average, of each arm; nothing where nobody asked for it."""
+    entries = view.route.status.amounts or ()
+    if not entries:
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for column in range(6):
+        table.add_column(justify="right" if column == 3 else "left")
+    for entry in entries:
+        sides = (
+            (entry.candidate, entry.candidate_amount, entry.candidate_requests),
+            (entry.reference, entry.reference_amount, entry.reference_requests),
+        )
+        for place, (arm, amount, requests) in enumerate(sides):
+            if arm is None:
+                continue
+            times = f"{entry.ratio} times" if place == 0 and entry.ratio else ""
+            table.add_row(
+                "",
+                Text("" if place else entry.name, "bold"),
+                Text(arm),
+                Text(amount or "–", "bold"),
+                Text((entry.unit or "") if amount else "not known"),
+                Text.assemble((f"{requests or 0:,} requests  ", "dim"), times),
+            )
+    yield table
+    unknown = (entry.message for entry in entries if entry.ratio is None and entry.message)
+    yield from (Text(message, "yellow") for message in dict.fromkeys(unknown))
+
+
 def _heading(entry: Evidence) -> Text:
     against = f" against {entry.reference}" if entry.reference else ""
     told = Text.assemble((entry.name, "bold"), f" of {entry.candidate}{against}", (f"  {entry.bound or ''}  ", "dim"))

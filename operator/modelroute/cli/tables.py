@@ -220,9 +220,10 @@ class RolloutTable(Table):
 def _check_outcomes(counts: CountsTable, at: str, objective: ObjectiveTable) -> None:
     if len(counts.compared) != objective.boundaries:
         raise Wrong(f"{at}.bad: {len(counts.compared)} counts for {objective.boundaries} boundaries")
-    for bad in (*counts.compared, counts.bad_for_limit or 0.0):
-        if bad > counts.total:
-            raise Wrong(f"{at}.bad: {bad:g} bad of {counts.total:g} requests")
+    for name, bads in (("bad", counts.compared), ("badForLimit", (counts.bad_for_limit or 0.0,))):
+        for bad in bads:
+            if bad > counts.total:
+                raise Wrong(f"{at}.{name}: {bad:g} bad of {counts.total:g} requests")
 
 
 AnyTable = TwoArmTable | OneArmTable | SharesTable | CountersTable | RolloutTable
@@ -255,6 +256,11 @@ def _sentence(errors: list[Any]) -> str:
             return f"{_field(first['loc'])}: there is no such field"
         case "missing":
             return f"{_field(first['loc'])}: is missing"
+        case "too_short" | "too_long" as length:
+            least = length == "too_short"
+            bound = f"at least {first['ctx']['min_length']}" if least else f"at most {first['ctx']['max_length']}"
+            has = first["ctx"]["actual_length"] or "none"
+            return f"{_field(first['loc'])}: has to have {bound}, and has {has}"
         case _:
             said = first["msg"].removeprefix("Input ").strip()
             return f"{_field(first['loc'])}: {said}"

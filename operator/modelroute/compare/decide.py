@@ -26,7 +26,11 @@ _ALWAYS_SHOWN: Final = (
     Measure(Kind.LATENCY_P50),
     Measure(Kind.LATENCY_P95),
     Measure(Kind.LATENCY_P99),
+    Measure(Kind.FIRST_TOKEN_P50),
     Measure(Kind.FIRST_TOKEN_P95),
+    Measure(Kind.FIRST_TOKEN_P99),
+    Measure(Kind.INPUT_TOKENS),
+    Measure(Kind.OUTPUT_TOKENS),
     Measure(Kind.COST_PER_INTERACTION),
     Measure(Kind.SAFETY_VIOLATION_RATE),
     Measure(Kind.ERROR_RATE),
@@ -108,8 +112,8 @@ def decide(comparison: Comparison, results: Results) -> Decision:
         ranking=ranking,
         winner=winner,
         sensitivities=moves,
-        headline=_headline(alternatives, ranking),
-        caveats=tuple(_caveats(alternatives, winner, models[comparison.baseline].quality)),
+        headline=_headline(comparison, alternatives, ranking),
+        caveats=tuple(_caveats(comparison, alternatives, winner, models[comparison.baseline].quality)),
         notes=fit.notes(comparison, results),
         examples=worst(models, winner or comparison.baseline),
         tool=results.manifest.tool,
@@ -162,21 +166,39 @@ def _shown(comparison: Comparison, models: Mapping[str, Measured]) -> tuple[Meas
     return tuple(dict.fromkeys([*asked, *more]))
 
 
-def _headline(alternatives: tuple[Alternative, ...], ranking: tuple[Row, ...]) -> str:
+def _headline(comparison: Comparison, alternatives: tuple[Alternative, ...], ranking: tuple[Row, ...]) -> str:
     if not ranking:
         return "No model meets the constraints."
-    first = f"{ranking[0].model} scores {ranking[0].total:.2f} of 1"
+    best = ranking[0].total
+    # As many digits as tell the first from the second.
+    digits = next((n for n in (2, 3, 4) if len({f"{row.total:.{n}f}" for row in ranking[:2]}) == 2), 2)
+    first = f"{ranking[0].model} scores {best:.{digits}f} of 1"
     out = [alternative.model.name for alternative in alternatives if not alternative.eligible]
     ruled = f"; {_list(out)} {'is' if len(out) == 1 else 'are'} ruled out by a constraint" if out else ""
     if len(ranking) == 1:
         return f"{first}, and is the only model left{ruled}."
-    return f"{first}, ahead of {ranking[1].model} with {ranking[1].total:.2f}{ruled}."
+    second = next(each for each in alternatives if each.model.name == ranking[1].model)
+    lacks = _unmeasured(comparison, second)
+    counted = f" ({_list(lacks)} not measured, and counted as 0)" if lacks else ""
+    if f"{best:.4f}" == f"{second.row.total:.4f}":
+        return f"{first}, and so does {second.model.name}{counted}: nothing here tells them apart{ruled}."
+    return f"{first}, ahead of {second.model.name} with {second.row.total:.{digits}f}{counted}{ruled}."
 
 
-def _caveats(alternatives: tuple[Alternative, ...], winner: str | None, quality: Measure) -> Iterator[str]:
+def _unmeasured(comparison: Comparison, found: Alternative) -> list[str]:
+    """Criteria that weigh something, and of which nothing is known."""
+    weighed = [criterion.measure for criterion in comparison.criteria if criterion.weight > 0]
+    return [str(measure) for measure in weighed if not found.estimates[measure].known]
+
+
+def _caveats(
+    comparison: Comparison, alternatives: tuple[Alternative, ...], winner: str | None, quality: Measure
+) -> Iterator[str]:
     for alternative in alternatives:
         if alternative.model.name != winner:
             continue
+        if lacks := _unmeasured(comparison, alternative):
+            yield f"Of {winner} itself {_list(lacks)} was not measured, and counts as 0."
         for checked in alternative.checks:
             if checked.outcome is Outcome.INCONCLUSIVE:
                 yield f"Whether {winner} meets {checked.constraint.text} is open: {checked.reason}."

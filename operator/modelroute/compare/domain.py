@@ -22,6 +22,7 @@ class Unit(StrEnum):
     SHARE = "share"
     SECONDS = "seconds"
     MONEY = "money"
+    TOKENS = "tokens"
 
 
 class Kind(StrEnum):
@@ -34,6 +35,9 @@ class Kind(StrEnum):
     LATENCY_P99 = "latencyP99"
     FIRST_TOKEN_P50 = "firstTokenP50"  # noqa: S105 - tokens of text
     FIRST_TOKEN_P95 = "firstTokenP95"  # noqa: S105 - tokens of text
+    FIRST_TOKEN_P99 = "firstTokenP99"  # noqa: S105 - tokens of text
+    INPUT_TOKENS = "inputTokens"
+    OUTPUT_TOKENS = "outputTokens"
     COST_PER_INTERACTION = "costPerInteraction"
     SAFETY_VIOLATION_RATE = "safetyViolationRate"
     ERROR_RATE = "errorRate"
@@ -42,8 +46,12 @@ class Kind(StrEnum):
     @property
     def unit(self) -> Unit:
         match self:
-            case Kind.LATENCY_P50 | Kind.LATENCY_P95 | Kind.LATENCY_P99 | Kind.FIRST_TOKEN_P50 | Kind.FIRST_TOKEN_P95:
+            case Kind.LATENCY_P50 | Kind.LATENCY_P95 | Kind.LATENCY_P99:
                 return Unit.SECONDS
+            case Kind.FIRST_TOKEN_P50 | Kind.FIRST_TOKEN_P95 | Kind.FIRST_TOKEN_P99:
+                return Unit.SECONDS
+            case Kind.INPUT_TOKENS | Kind.OUTPUT_TOKENS:
+                return Unit.TOKENS
             case Kind.COST_PER_INTERACTION:
                 return Unit.MONEY
             case Kind.ACCURACY | Kind.SCORE | Kind.SAFETY_VIOLATION_RATE | Kind.ERROR_RATE | Kind.REFUSAL_RATE:

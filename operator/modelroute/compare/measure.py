@@ -14,7 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from modelroute.compare import intervals
-from modelroute.compare.domain import Comparison, Kind, Measure, Model
+from modelroute.compare.domain import Comparison, Kind, Measure, Model, Unit
 from modelroute.compare.intervals import Estimate, Floats
 from modelroute.compare.results import Results, Sample
 
@@ -24,6 +24,7 @@ _QUANTILES = {
     Kind.LATENCY_P99: 0.99,
     Kind.FIRST_TOKEN_P50: 0.50,
     Kind.FIRST_TOKEN_P95: 0.95,
+    Kind.FIRST_TOKEN_P99: 0.99,
 }
 ACCURACY = Measure(Kind.ACCURACY, "accuracy")
 
@@ -82,7 +83,7 @@ class Measured:
         values = column[~np.isnan(column)]
         if measure.kind in _QUANTILES:
             return intervals.quantile(values, _QUANTILES[measure.kind], confidence=self.confidence)
-        within = None if measure.kind is Kind.COST_PER_INTERACTION else (0.0, 1.0)
+        within = (0.0, 1.0) if measure.unit is Unit.SHARE else None
         return intervals.mean(values, confidence=self.confidence, seed=self.seed, within=within)
 
     def cost(self, sample: Sample) -> float:
@@ -110,8 +111,11 @@ class Measured:
                 return sample.scores.get(measure.score, math.nan)
             case Kind.LATENCY_P50 | Kind.LATENCY_P95 | Kind.LATENCY_P99:
                 return math.inf if failed else _or_nan(sample.latency_s)
-            case Kind.FIRST_TOKEN_P50 | Kind.FIRST_TOKEN_P95:
+            case Kind.FIRST_TOKEN_P50 | Kind.FIRST_TOKEN_P95 | Kind.FIRST_TOKEN_P99:
                 return math.inf if failed else _or_nan(sample.first_token_s)
+            case Kind.INPUT_TOKENS | Kind.OUTPUT_TOKENS:
+                tokens = sample.input_tokens if measure.kind is Kind.INPUT_TOKENS else sample.output_tokens
+                return math.nan if failed else _or_nan(tokens)
             case Kind.COST_PER_INTERACTION:
                 return self.cost(sample) + self.hosting_per_request
             case Kind.SAFETY_VIOLATION_RATE:

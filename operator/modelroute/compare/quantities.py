@@ -48,6 +48,10 @@ def parse_amount(text: object, unit: Unit, *, currency: str, field: str) -> floa
                 said = f"{code!r} is not the comparison's currency, {currency}: give all amounts in one currency"
                 raise Invalid(said, field=field)
             return float(parse_money(amount, field=field))
+        case Unit.TOKENS:
+            if not re.fullmatch(r"[0-9]{1,9}", text):
+                raise Invalid(f"{text!r} is not a number of tokens: {_spelling(unit, currency)}", field=field)
+            return float(text)
         case _:
             assert_never(unit)
 
@@ -79,6 +83,8 @@ def format_amount(value: float, unit: Unit, *, currency: str = "") -> str:
             return f"{value:.2f} s" if abs(value) >= 1 else f"{value * 1000:.0f} ms"
         case Unit.MONEY:
             return format_money(value, currency)
+        case Unit.TOKENS:
+            return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
         case _:
             assert_never(unit)
 
@@ -108,6 +114,8 @@ def _spelling(unit: Unit, currency: str) -> str:
             return "write a duration, for example 2s or 500ms"
         case Unit.MONEY:
             return f'write an amount, quoted, for example "0.01" or 0.01 {currency}'
+        case Unit.TOKENS:
+            return 'write a number of tokens, quoted, for example "200"'
         case _:
             assert_never(unit)
 
@@ -121,5 +129,7 @@ def format_tick(value: float, unit: Unit) -> str:
             return f"{value:.3g} s" if value >= 1 or value == 0 else f"{value * 1000:.3g} ms"
         case Unit.MONEY:
             return (f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}").replace("-", "−")
+        case Unit.TOKENS:
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
         case _:
             assert_never(unit)

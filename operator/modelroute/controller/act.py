@@ -11,6 +11,7 @@ from modelroute.gateway.render import as_it_is
 from modelroute.rollout.attempt import Stage
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Share
 
 
 async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> Decision:
@@ -26,7 +27,9 @@ async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> De
     if restored and (wait_s := ports.contention.wait_s(key, order.rollback_of, now)):
         return replace(decision, wake_after_s=wait_s)
     if seen.adoption is not None:
-        await ports.adopted.ensure(seen.adoption, order, seen.live, fenced=not order.rollback_of)
+        await ports.adopted.ensure(
+            seen.adoption, _of_the_whole_rule(seen, order), seen.live, fenced=not order.rollback_of
+        )
     else:
         decision = await _own_route(ports, seen, decision, order)
     if not restored:
@@ -46,6 +49,21 @@ def _was_changed(ports: Ports, seen: Seen) -> bool:
     if seen.adoption is not None:
         return seen.live is not None and ports.adopted.was_changed(seen.adoption, seen.live)
     return ports.routes.was_changed(seen.template, seen.live)
+
+
+def _of_the_whole_rule(seen: Seen, order: RouteOrder) -> RouteOrder:
+    """`order` with nothing for the backends of ours that it does not name.
+
+    In a rule of the user's own a backend that is not named is left alone, and would keep what it has. That one of them
+    has something happens where its attempt's record was deleted, or where somebody else gave it some at rest.
+    """
+    observation = seen.observation
+    ours = [share.backend for share in (observation.plan.split if observation.plan is not None else ())]
+    if observation.record is not None:
+        ours += [arm.backend for arm in observation.record.attempt.arms]
+    named = {share.backend for share in order.split}
+    rest = tuple(Share(backend.name, backend, 0) for backend in dict.fromkeys(ours) if backend not in named)
+    return replace(order, split=(*order.split, *rest))
 
 
 async def _own_route(ports: Ports, seen: Seen, decision: Decision, order: RouteOrder) -> Decision:

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 
 from modelroute.analysis.engine import assess
 from modelroute.api.conditions import merge
 from modelroute.api.fields import format_instant
-from modelroute.api.status import LiveWeight, ModelRouteStatus, StableShare
+from modelroute.api.status import Condition, ConditionType, ModelRouteStatus, RefusedRevision, StableShare
+from modelroute.controller.amounts import amounts_of
 from modelroute.controller.conditions import conditions_of
 from modelroute.controller.evidence import evidence_of, overall
+from modelroute.controller.live import live_at_rest, live_in
 from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
-from modelroute.controller.records import backend_text, ref_of
+from modelroute.controller.records import ref_of
 from modelroute.controller.spec import route_ref_of
 from modelroute.errors import ModelRouteError
-from modelroute.gateway.observe import as_split
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.resting import stable_split
-from modelroute.rollout.split import Share, Split, in_words
+from modelroute.rollout.split import Split, in_words
 
 log = logging.getLogger(__name__)
+
+APART_S = 1e-5
 
 
 async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> None:
@@ -37,8 +40,8 @@ async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) 
         await tell(ports, seen, decision.announcements, now)
         raise
     ports.telemetry.report(seen, decision, status)
-    changes = _changes(seen.route.status, decision)
-    await tell(ports, seen, (*decision.announcements, *changes), now, stalled=decision.stalled)
+    said = (*decision.announcements, *_changes(seen.route.status, decision), *_overlap(seen.route.status, status))
+    await tell(ports, seen, _not_again(ports, seen, decision, said, now), now, stalled=decision.stalled)
 
 
 async def write_status(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus:
@@ -61,8 +64,9 @@ async def tell(
         log.info("%s: %s: %s", seen.key, said.reason, said.message)
         ports.messenger.offer(seen, said, stalled=stalled and place == len(announcements) - 1, now=now)
         try:
-            # A microsecond apart, so that whoever sorts them by time keeps their order.
-            await ports.events.announce(seen.raw, said, now=now + place * 1e-6)
+            # Apart, so that whoever sorts them by time keeps their order; by more than one of the microseconds that are
+            # written, for a float of today's seconds is too coarse to tell two neighbours apart.
+            await ports.events.announce(seen.raw, said, now=now + place * APART_S)
         except ModelRouteError as error:
             log.warning("%s: the event %s could not be written: %s", seen.key, said.reason, error)
 
@@ -74,23 +78,17 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
     record = decision.record or observation.record
     under_way = record is not None and record.progress.stage.under_way
     stable = _stable(observation, decision)
-    live = _live(seen, decision, record if under_way else None)
+    last = record.attempt if record is not None else None
+    live = live_in(seen, last) if last is not None and under_way else live_at_rest(seen, last)
+    told_live = in_words({each.arm: each.weight for each in live})
     return ModelRouteStatus(
         observed_generation=generation,
         phase=decision.phase.value,
         message=decision.message,
         step=f"{record.progress.step + 1}/{len(record.attempt.steps)}" if record and under_way else None,
         progress=record.attempt.steps[record.progress.step].progress if record and under_way else None,
-        live=in_words({name: share.weight for name, share in live}) or None,
-        live_weights=[
-            LiveWeight(
-                arm=name,
-                model=share.model,
-                backend=backend_text(share.backend, namespace),
-                weight=share.weight,
-            )
-            for name, share in live
-        ],
+        live=told_live or None,
+        live_weights=live,
         stable=[
             StableShare(model=share.model, backend_ref=ref_of(share.backend, namespace), weight=share.weight)
             for share in stable or ()
@@ -101,14 +99,30 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,
+        refused=_refused(observation, record),
         next_action=decision.next_action or None,
         last_action=_last_action(seen, decision),
         deadline=None if decision.deadline_at is None else format_instant(decision.deadline_at),
         guard=decision.guard or None,
         lacking=list(decision.lacking) or None,
-        not_in_force=[gap.to_status() for gap in seen.gaps],
+        not_in_force=[gap.to_status() for gap in seen.gaps] or None,
         objectives=evidence_of(record, seen.objectives) if record is not None else None,
-        conditions=merge(route.status.conditions or [], conditions_of(seen, decision), generation=generation, now=now),
+        amounts=amounts_of(record, seen.objectives, route.spec.models) if record is not None else None,
+        conditions=merge(
+            route.status.conditions or [],
+            conditions_of(seen, decision, live=told_live),
+            generation=generation,
+            now=now,
+        ),
+    )
+
+
+def _refused(observation: Observation, record: Record | None) -> RefusedRevision | None:
+    found = refusal_of(record) if record is not None else observation.refused
+    if found is None:
+        return None
+    return RefusedRevision(
+        revision=found.revision, attempt=found.attempt, reason=found.reason, message=found.told, serial=found.serial
     )
 
 
@@ -128,25 +142,29 @@ def _last_action(seen: Seen, decision: Decision) -> str | None:
     return asked if asked and dealt_with else seen.route.status.last_action
 
 
-def _live(seen: Seen, decision: Decision, under_way: Record | None) -> list[tuple[str, Share]]:
-    """Each arm's name and share: as ordered, else as the route carries it; at rest only those with traffic."""
-    if decision.order is not None:
-        split = decision.order.split
-    else:
-        models = {share.backend: share.model for share in stable_split(seen.observation) or ()}
-        carried = as_split(seen.observation.gateway.weights) or ()
-        split = tuple(replace(share, model=models.get(share.backend, share.model)) for share in carried)
-    if under_way is None:
-        plan = seen.observation.plan
-        wanted = {share.model: share.backend for share in plan.split} if plan is not None else {}
-        return [
-            # Another version than the spec's: say which, or it would read as the spec's own.
-            (share.model if wanted.get(share.model) == share.backend else f"{share.model}@{share.backend.name}", share)
-            for share in split
-            if share.weight
-        ]
-    named = {arm.backend: arm.name for arm in under_way.attempt.arms}
-    return [(named.get(share.backend, share.model), share) for share in split]
+def _not_again(
+    ports: Ports, seen: Seen, decision: Decision, said: Sequence[Announcement], now: float
+) -> tuple[Announcement, ...]:
+    """`said` without what was told lately of how things stand. What was done is told each time.
+
+    An alarm of the guard that takes nothing back comes again for as long as the bound is broken.
+    """
+    key, moment = (seen.route.metadata.namespace, seen.route.metadata.name), decision.next_action
+    stays = decision.phase is not Phase.ROLLING_BACK
+    done = [each for each in decision.announcements if not (each.reason is Reason.GUARD_BREACHED and stays)]
+    return tuple(each for each in said if each in done or ports.repeats.is_new(key, each.reason, moment, now))
+
+
+def _overlap(before: ModelRouteStatus, status: ModelRouteStatus) -> tuple[Announcement, ...]:
+    """An event where another route has come to want the same requests."""
+    told = _programmed_reason(status)
+    if told is None or told.reason != Reason.ROUTE_OVERLAPS or _programmed_reason(before) == told:
+        return ()
+    return (Announcement(Reason.ROUTE_OVERLAPS, told.message, warning=True),)
+
+
+def _programmed_reason(status: ModelRouteStatus) -> Condition | None:
+    return next((each for each in status.conditions or () if each.type == ConditionType.PROGRAMMED), None)
 
 
 def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding, Interval, Knowledge, assess
+from modelroute.analysis.evidence import Tally
 from modelroute.api.objectives import Objective
 from modelroute.api.status import Evidence
 from modelroute.rollout.attempt import Record
@@ -17,9 +18,9 @@ from modelroute.rollout.words import evidence as evidence_in_words
 
 def evidence_of(record: Record, objectives: Iterable[Objective]) -> list[Evidence]:
     """An entry for each objective and candidate; `objectives` give the words of the bounds."""
-    bounds = {objective.name: bound_in_words(objective) for objective in objectives}
+    written = {objective.name: objective for objective in objectives}
     assessment = assess(record.attempt.design, record.progress.engine)
-    return [_entry(finding, assessment, bounds.get(finding.objective)) for finding in assessment.findings]
+    return [_entry(finding, assessment, written.get(finding.objective)) for finding in assessment.findings]
 
 
 def overall(assessment: Assessment) -> str:
@@ -39,7 +40,7 @@ def of_its_kind(finding: Finding, assessment: Assessment) -> int:
     return silent + sum(each.action is finding.action for each in assessment.findings)
 
 
-def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evidence:
+def _entry(finding: Finding, assessment: Assessment, objective: Objective | None) -> Evidence:
     tally = finding.tally
     # What it adds to the sum that decides, so that "20 of 20" of one objective is 20 of 20 of the whole.
     evidence = evidence_in_words(finding.log_e - math.log(max(of_its_kind(finding, assessment), 1)))
@@ -57,14 +58,14 @@ def _entry(finding: Finding, assessment: Assessment, bound: str | None) -> Evide
         reference_requests=round(tally.reference_total),
         candidate_bad=tally.candidate_bad,
         reference_bad=tally.reference_bad,
-        bound=bound,
+        bound=None if objective is None else bound_in_words(objective),
         evidence=f"{evidence} of {limit}",
         verdict=finding.verdict.value,
-        message="; ".join(_told(finding)),
+        message="; ".join(_told(finding, objective)),
     )
 
 
-def _told(finding: Finding) -> Iterator[str]:
+def _told(finding: Finding, objective: Objective | None) -> Iterator[str]:
     if finding.tally.windows:
         yield finding.in_words()
     elif finding.knowledge is Knowledge.HARMFUL:
@@ -73,6 +74,13 @@ def _told(finding: Finding) -> Iterator[str]:
         yield "nothing was counted yet"
     if finding.tally.skipped:
         yield f"{finding.tally.skipped} windows could not be counted"
+    if objective is not None and objective.bad is not None and _never_bad(finding.tally):
+        # A counter may appear with the first bad request, so that its absence is a 0; so is a name that is misspelt.
+        yield f"no {objective.bad.metric} was counted of anybody: it would look the same if the name were misspelt"
+
+
+def _never_bad(tally: Tally) -> bool:
+    return tally.candidate_total > 0 and tally.candidate_bad == 0 and tally.reference_bad == 0
 
 
 def bound_in_words(objective: Objective) -> str:

@@ -48,7 +48,7 @@ SPLIT_LIVE = Family(
     "modelroute_split_live_ratio",
     _GAUGE,
     (*ROUTE, "arm"),
-    "The arm's share of the traffic as the route has it, 0 to 1.",
+    "The arm's share of the traffic that every parent Gateway last reported accepted, 0 to 1.",
 )
 SPLIT_WANTED = Family(
     "modelroute_split_wanted_ratio", _GAUGE, (*ROUTE, "arm"), "The arm's share of the traffic that is wanted, 0 to 1."
@@ -167,6 +167,14 @@ COUNTED = Family(
     "Requests of the arm that were counted for the objective in this attempt.",
 )
 
+AMOUNT = Family(
+    "modelroute_objective_amount_per_request",
+    _GAUGE,
+    (*ROUTE, "objective", "arm", "unit"),
+    "What a request of the arm took on average in this attempt, in tokens or in the currency of the prices."
+    " Absent before the first one, and where a model has no price.",
+)
+
 # The operator itself.
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -264,6 +272,7 @@ OF_ATTEMPTS: Final = (
     EVIDENCE_SAFE,
     BAD,
     COUNTED,
+    AMOUNT,
 )
 OF_THE_OPERATOR: Final = (
     BUILD,

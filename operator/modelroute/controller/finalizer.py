@@ -7,20 +7,23 @@ goes with its owner, and at rest there is nothing to put back.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from modelroute.api.parse import parse
 from modelroute.api.resources import GROUP, ModelRollout, ModelRoute
 from modelroute.cluster.client import Json
+from modelroute.controller.kept import noted_split
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import attempt_of
-from modelroute.controller.spec import adoption_of
+from modelroute.controller.spec import adoption_of, backend_of
 from modelroute.errors import Invalid
-from modelroute.gateway.adopted import is_adopted, missing_in
+from modelroute.gateway.adopted import Adoption, is_adopted, missing_in
 from modelroute.gateway.render import LABEL_ROUTE
 from modelroute.rollout.decision import Decision, RouteOrder
+from modelroute.rollout.split import Share, Split
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ async def hold(ports: Ports, seen: Seen, decision: Decision) -> Seen:
     wanted = seen.adoption is not None and record is not None and record.progress.stage.under_way
     finalizers = seen.raw["metadata"].get("finalizers") or []
     going_back = decision.order is not None and bool(decision.order.rollback_of)
-    if wanted == (FINALIZER in finalizers) or (wanted and going_back):
+    if wanted == (FINALIZER in finalizers) or going_back:
         # Nothing stands in a rollback's way, and what it writes is what putting back would write.
         return seen
     metadata = seen.route.metadata
@@ -63,15 +66,10 @@ async def _put_back(ports: Ports, raw: Json) -> None:
     route = parse(ModelRoute, raw)
     namespace, name = route.metadata.namespace, route.metadata.name
     rollouts = await ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}")
-    latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
-    if latest is None or (latest.get("status") or {}).get("finishedAt"):
+    adoption = _adoption_in_force(route, rollouts)
+    stable = _unfinished(route, rollouts)
+    if adoption is None or stable is None:
         return
-    parsed = parse(ModelRollout, latest)
-    # The rule that the attempt was on: the spec may name another by now.
-    adoption = adoption_of(parsed.spec if parsed.spec.route_ref else route.spec, namespace=namespace, name=name)
-    if adoption is None:
-        return
-    stable = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace).stable
     live = await ports.adopted.read(adoption)
     if live is None or not is_adopted(live, adoption):
         log.info("%s/%s: HTTPRoute %s is gone, or not ours to write any more", namespace, name, adoption.route)
@@ -85,6 +83,30 @@ async def _put_back(ports: Ports, raw: Json) -> None:
         )  # fmt: skip
         return
     await ports.adopted.ensure(adoption, RouteOrder(left, left), live, fenced=False)
+
+
+def _adoption_in_force(route: ModelRoute, rollouts: Sequence[Json]) -> Adoption | None:
+    """The rule that the last attempt was on: the spec may name another by now."""
+    latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
+    frozen = parse(ModelRollout, latest).spec if latest is not None else None
+    spec = frozen if frozen is not None and frozen.route_ref is not None else route.spec
+    return adoption_of(spec, namespace=route.metadata.namespace, name=route.metadata.name)
+
+
+def _unfinished(route: ModelRoute, rollouts: Sequence[Json]) -> Split | None:
+    """The whole split to which an attempt under way goes back; None where there is none under way."""
+    namespace = route.metadata.namespace
+    latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
+    if latest is not None and int(latest["spec"]["attempt"]) >= (route.status.attempt or 0):
+        if (latest.get("status") or {}).get("finishedAt"):
+            return None
+        parsed = parse(ModelRollout, latest)
+        return attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace).stable
+    # Its record was deleted: the status still knows where from, and the spec who else may have been given some.
+    noted = noted_split(route) or ()
+    named = {share.backend for share in noted}
+    others = [(model.name, backend_of(model.backend_ref, namespace)) for model in route.spec.models]
+    return (*noted, *(Share(name, backend, 0) for name, backend in others if backend not in named)) if noted else None
 
 
 def _added(finalizers: list[str]) -> list[Json]:

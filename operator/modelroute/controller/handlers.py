@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ import kopf
 from modelroute.api.resources import GROUP, VERSION, ModelRoute
 from modelroute.controller.loop import Loop
 from modelroute.gateway.adopted import ANNOTATION_ADOPT
+from modelroute.gateway.overlaps import Overlaps
 from modelroute.gateway.render import LABEL_ROUTE
 
 START_SPREAD_S = 2.0
@@ -40,12 +42,12 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
 
 
-def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
+def register(registry: kopf.OperatorRegistry, loop: Loop, overlaps: Overlaps) -> None:
     """Wake the task of a ModelRoute when its spec changes, or when its route or the gateway's word on it does."""
-    fingerprints: dict[tuple[str, str, str], Any] = {}
+    fingerprints: dict[tuple[str, str, str], int] = {}
 
-    def changed(kind: str, namespace: str, name: str, fingerprint: Any) -> bool:
-        key = kind, namespace, name
+    def changed(kind: str, namespace: str, name: str, told: Any) -> bool:
+        key, fingerprint = (kind, namespace, name), hash(json.dumps(told, sort_keys=True))
         if fingerprints.get(key) == fingerprint:
             return False
         fingerprints[key] = fingerprint
@@ -69,15 +71,31 @@ def register(registry: kopf.OperatorRegistry, loop: Loop) -> None:
     async def http_route(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         metadata = body["metadata"]
+        if event["type"] == "DELETED":
+            overlaps.forget((metadata["namespace"], metadata["name"]))
+        else:
+            overlaps.note(body)
         # One that its owner lets us write, ours by its label, or one that stands, or stood, in the way of ours.
         adopter = (metadata.get("annotations") or {}).get(ANNOTATION_ADOPT)
         route = adopter or (metadata.get("labels") or {}).get(LABEL_ROUTE) or metadata["name"]
-        told = [metadata.get("uid"), adopter, body.get("spec"), (body.get("status") or {}).get("parents")]
-        if seen("HTTPRoute", event, told) and (metadata["namespace"], route) in loop.keys:
+        if (metadata["namespace"], route) not in loop.keys:
+            # A cluster has many routes that are none of ours: only what they want is kept of them.
+            fingerprints.pop(("HTTPRoute", metadata["namespace"], metadata["name"]), None)
+            return
+        told = [metadata.get("uid"), adopter, body.get("spec"), _parents(body)]
+        if seen("HTTPRoute", event, told):
             loop.wake(metadata["namespace"], route)
 
     kopf.on.event(GROUP, VERSION, ModelRoute.PLURAL, registry=registry)(model_route)
     kopf.on.event("gateway.networking.k8s.io", "v1", "httproutes", registry=registry)(http_route)
+
+
+def _parents(route: Mapping[str, Any]) -> list[Any]:
+    """What the gateways say of it, but for since when: controllers that quarrel about that are nobody's news."""
+    return [
+        {**parent, "conditions": [{**each, "lastTransitionTime": None} for each in parent.get("conditions") or []]}
+        for parent in (route.get("status") or {}).get("parents") or []
+    ]
 
 
 logging.getLogger("kopf.objects").setLevel(logging.WARNING)

@@ -18,7 +18,7 @@ from modelroute.api.rollout_status import (
 )
 from modelroute.controller.window_text import written
 from modelroute.rollout.attempt import Progress, Record, Stage
-from modelroute.rollout.consume import window_of
+from modelroute.rollout.consume import slowest_p99_s, window_of
 from modelroute.rollout.evidence import WindowReading
 
 WINDOWS_KEPT: Final = 60
@@ -37,7 +37,7 @@ def shown_to_engine(before: Record, new: Sequence[WindowReading], scrape_interva
     windows = []
     for reading in new:
         windows.append(window_of(before, reading, scrape_interval_s))
-        slowest = max(before.progress.slowest_p99_s, reading.slowest_p99_s or 0.0)
+        slowest = slowest_p99_s(before.progress, reading)
         before = Record(before.attempt, replace(before.progress, slowest_p99_s=slowest))
     return windows
 

@@ -7,44 +7,32 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from modelroute.api.objectives import Objective
-from modelroute.api.parse import parse
-from modelroute.api.resources import ACTION_ANNOTATION, ModelRollout, ModelRoute
+from modelroute.api.objectives import Metric, Objective
+from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
+from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
+from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
-from modelroute.controller.records import attempt_of, progress_of
+from modelroute.controller.reading import read_model_route
+from modelroute.controller.routed import Routed, followed, read_route, routed
 from modelroute.controller.sightings import goes_back
-from modelroute.controller.spec import (
-    Gap,
-    adoption_of,
-    backend_of,
-    gaps_in,
-    plan_of,
-    problems_of,
-    query_of,
-    route_ref_of,
-    template_of,
-)
+from modelroute.controller.spec import Gap, backend_of, gaps_in, indistinct_problems, plan_of, problems_of, query_of
 from modelroute.errors import Invalid, Unavailable
-from modelroute.gateway.adopted import Adopted, Adoption, unlisted
-from modelroute.gateway.adopted import observe as observe_adopted
-from modelroute.gateway.adopted import template_of as template_of_adopted
-from modelroute.gateway.observe import observe as observe_gateway
-from modelroute.gateway.render import LABEL_ROUTE, Template, as_it_is
+from modelroute.gateway.adopted import Adoption, unlisted
+from modelroute.gateway.render import LABEL_ROUTE, Template
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
-from modelroute.rollout.guarding import guarded_since, is_baking
+from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.places import is_in_place, positions
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.resting import BACKEND_REASONS
-from modelroute.rollout.split import Backend, Share, Split
+from modelroute.rollout.split import Backend
 
 ACTION_LIMIT = 256
 """Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
@@ -54,24 +42,45 @@ ACTION_LIMIT = 256
 class Seen:
     """What a tick read: the objects as they came, and the domain's view of them.
 
-    `rollouts` are the ModelRoute's own, oldest first; `rollout` is the latest that has begun. `objectives` are those
-    frozen in it, else the spec's.
+    `objectives` are those frozen in the latest attempt, else the spec's. `overlap` tells people of other routes that
+    want the same requests; nothing is decided from it.
     """
 
     raw: Json
     route: ModelRoute
-    template: Template
-    adoption: Adoption | None
-    live: Json | None
-    rollouts: tuple[Json, ...]
-    rollout: Json | None
+    routed: Routed
+    kept: Kept
     gaps: tuple[Gap, ...]
     objectives: tuple[Objective, ...]
     observation: Observation
+    overlap: str = ""
 
     @property
     def key(self) -> str:
         return f"{self.route.metadata.namespace}/{self.route.metadata.name}"
+
+    @property
+    def template(self) -> Template:
+        return self.routed.template
+
+    @property
+    def adoption(self) -> Adoption | None:
+        return self.routed.adoption
+
+    @property
+    def live(self) -> Json | None:
+        """The HTTPRoute as it was read."""
+        return self.routed.live
+
+    @property
+    def rollouts(self) -> tuple[Json, ...]:
+        """The ModelRoute's own ModelRollouts, oldest first."""
+        return self.kept.rollouts
+
+    @property
+    def rollout(self) -> Json | None:
+        """The latest of them that has begun."""
+        return self.kept.latest
 
 
 async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> Seen | None:
@@ -79,102 +88,82 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     raw = await ports.model_routes.get(namespace, name)
     if raw is None or raw["metadata"].get("deletionTimestamp"):
         return None
-    route = parse(ModelRoute, raw)
-    spec, uid = route.spec, route.metadata.uid
-    template, adoption = (
-        template_of(spec, namespace=namespace, name=name, uid=uid),
-        adoption_of(spec, namespace=namespace, name=name),
-    )
+    route, unreadable = read_model_route(raw)
     listed, live = await asyncio.gather(
-        ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"),
-        ports.routes.read(namespace, name) if adoption is None else ports.adopted.read(adoption),
+        ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
-    rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
-    begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
-    # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
-    left = [each for each in listed if not _owned_by(each, uid)]
-    gaps, (plan, unplannable) = gaps_in(spec), _plan_of(spec, namespace)
-    problems = unplannable + problems_of(gaps) + await _backend_problems(ports, route)
-    attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
-    latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
-    record, unreadable = _record_of(latest, namespace) if latest is not None else (None, ())
-    noted, theirs = _noted(route, namespace), _rule_of(latest, namespace, name) if record is not None else None
-    moved = theirs is not None and theirs != adoption
-    if moved and record is not None and record.progress.stage.under_way:
-        adoption, live = theirs, await ports.adopted.read(theirs) if theirs is not None else None
-    elif moved:
-        # How the last attempt ended on another rule says nothing of this one: what it carries is where it rests.
-        record = None
-    if adoption is not None and route.status.route_ref not in {None, route_ref_of(adoption)}:
-        noted = None
-    if adoption is None:
-        if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
-            # A spec that cannot be carried out changes nothing about the live route.
-            template = as_it_is(template, live)
-        gateway = observe_gateway(live, template)
-    else:
-        found = _adopted(live, adoption, plan, record, noted)
-        template, gateway, problems = template_of_adopted(adoption, live), found.gateway, found.problems + problems
-        noted = noted or found.carried
+    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, listed))
+    if moved and adoption is not None:
+        live = await ports.adopted.read(adoption)
+    plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
+    problems = unplannable + problems_of(gaps) + indistinct_problems(route.spec, namespace)
+    problems += await _backend_problems(ports, route)
+    there = routed(
+        route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)
+    )
     gateway = replace(
-        gateway,
+        there.gateway,
         contended=ports.contention.is_contended((namespace, name), now),
-        rollback_of=gateway.rollback_of or goes_back(ports.sightings, route, record),
+        rollback_of=there.gateway.rollback_of or goes_back(ports.sightings, route, kept.record),
     )
-    frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
-    under_way = record is not None and record.progress.stage.under_way
-    terms, server = _terms(
-        ports, frozen.metrics.prometheus if frozen and under_way else spec.metrics.prometheus, record
-    )
-    asked = frozen.objectives if frozen and under_way else spec.objectives
-    moved_at = ports.sightings.place_since((namespace, name), record, gateway, now)
-    query = _query(template, plan, record, gateway, terms, asked, now, moved_at)
+    asked, redefined = _asked(route.spec, kept, plan)
+    terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
+    moved_at = ports.sightings.place_since((namespace, name), kept.record, gateway, now)
+    query = _query(there.template, plan, kept.record, gateway, terms, asked, now, moved_at)
     look = await _look(ports, server, query, terms, now)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(
         name=name,
         plan=plan,
-        problems=unreadable + problems,
-        record=record,
-        attempts=attempts,
-        noted=noted,
-        refused_revision=(route.status.revision or "") if route.status.phase == Phase.ROLLED_BACK else "",
-        request=_request(route, record),
+        problems=kept.problems + there.problems,
+        record=kept.record,
+        attempts=kept.attempts,
+        noted=there.noted,
+        refused=noted_refusal(route),
+        was_going_back=route.status.phase == Phase.ROLLING_BACK,
+        request=_request(route, kept.record),
         noted_token=route.status.next_action or "",
-        cannot_return=(*_unlisted_way_back(adoption, gateway, record, now), *await _way_back(ports, record, now)),
+        cannot_return=(
+            *_unlisted_way_back(adoption, gateway, kept.record, now),
+            *await _way_back(ports, kept.record, now),
+        ),
+        redefined=redefined,
         gateway=gateway,
         look=look,
         terms=terms,
-        moved_away=moved and record is not None,
-        carried_at=ports.sightings.carried_at((namespace, name), record),
+        moved_away=moved,
+        carried_at=ports.sightings.carried_at((namespace, name), kept.record),
     )
-    return Seen(
-        raw,
-        route,
-        template,
-        adoption,
-        live,
-        rollouts,
-        latest,
-        gaps,
-        tuple(frozen.objectives if frozen is not None else spec.objectives),
-        observation,
-    )
+    objectives = tuple((kept.frozen or route.spec).objectives)
+    return Seen(raw, route, there, kept, gaps, objectives, observation, ports.overlaps.told_of(there.named))
 
 
-def _adopted(
-    live: Json | None, adoption: Adoption, plan: Plan | None, record: Record | None, noted: Split | None
-) -> Adopted:
-    """The user's own rule. It must list every backend that has or gets traffic, and may list what had some."""
-    wanted = {share.backend: share.model for share in (plan.split if plan is not None else ())}
-    needed = {share.backend: share.model for share in (plan.split if plan is not None else ()) if share.weight}
-    known = [*wanted, *(share.backend for share in noted or ())]
-    if record is not None:
-        known += [arm.backend for arm in record.attempt.arms]
-        if record.progress.stage.under_way:
-            needed |= {arm.backend: arm.name for arm in record.attempt.arms if arm.stable or arm.wanted}
-    return observe_adopted(live, adoption, needed=needed, known=known)
+def _in_force(spec: ModelRouteSpec, kept: Kept) -> ModelRouteSpec | ModelRolloutSpec:
+    """Whose metrics are asked: of the attempt that is under way, as they were frozen in it, else the spec's."""
+    return kept.frozen if kept.frozen is not None and _under_way(kept.record) else spec
+
+
+def _under_way(record: Record | None) -> bool:
+    return record is not None and record.progress.stage.under_way
+
+
+def _asked(spec: ModelRouteSpec, kept: Kept, plan: Plan | None) -> tuple[list[Objective], frozenset[str]]:
+    """The objectives to be counted: those of the attempt under way, else the spec's.
+
+    Also those that a promoted split goes on being held to while the spec wants another one; returned beside are the
+    ones among these by which the spec means something else now, so that they cannot be counted.
+    """
+    wanted, record = list(spec.objectives), kept.record
+    if kept.frozen is None or record is None:
+        return wanted, frozenset()
+    if record.progress.stage.under_way:
+        return list(kept.frozen.objectives), frozenset()
+    if record.progress.stage is not Stage.PROMOTED or not is_held_by_attempt(plan, record):
+        return wanted, frozenset()
+    by_name = {each.name: each for each in wanted}
+    redefined = frozenset(each.name for each in kept.frozen.objectives if by_name.get(each.name, each) != each)
+    return [*wanted, *(each for each in kept.frozen.objectives if each.name not in by_name)], redefined
 
 
 def action_of(route: ModelRoute) -> str:
@@ -200,8 +189,8 @@ def _unlisted_way_back(
 
 
 async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:
-    """Why the backends that a promotion still baking came from could not take its traffic back."""
-    if record is None or not is_baking(record, now):
+    """Why the backends that an attempt, or a promotion still baking, came from could not take its traffic back."""
+    if record is None or not (record.progress.stage is Stage.PROGRESSING or is_baking(record, now)):
         return ()
     arms = [arm for arm in record.attempt.arms if arm.stable and not arm.wanted]
     checks = (_backend_problem(ports, f"the way back to {arm.name}", arm.backend) for arm in arms)
@@ -214,44 +203,6 @@ def _plan_of(spec: ModelRouteSpec, namespace: str) -> tuple[Plan | None, tuple[P
         return plan_of(spec, namespace), ()
     except Invalid as error:
         return None, (Problem(Reason.INVALID_SPEC, str(error)),)
-
-
-def _owned_by(rollout: Json, uid: str) -> bool:
-    return any(owner.get("uid") == uid for owner in rollout["metadata"].get("ownerReferences") or [])
-
-
-def _attempt_number(rollout: Json) -> int:
-    return int(rollout["spec"]["attempt"])
-
-
-def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Problem, ...]]:
-    """The attempt that a ModelRollout keeps; one that cannot be read is a problem, and moves no traffic."""
-    try:
-        parsed = parse(ModelRollout, rollout)
-        attempt = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace)
-        return Record(attempt, progress_of(parsed.status, attempt)), ()
-    except Invalid as error:
-        name = rollout["metadata"]["name"]
-        message = f"ModelRollout {name} cannot be read ({error}): delete it to start over from the stable split"
-        return None, (Problem(Reason.RECORD_UNREADABLE, message),)
-
-
-def _rule_of(rollout: Json | None, namespace: str, name: str) -> Adoption | None:
-    """The user's own rule that an attempt was started on; None where it was none, or nobody noted it."""
-    return None if rollout is None else adoption_of(parse(ModelRollout, rollout).spec, namespace=namespace, name=name)
-
-
-def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:
-    """Whether no later attempt is known of: where its record was deleted, an older one says nothing about now."""
-    return _attempt_number(rollout) >= (route.status.attempt or 0)
-
-
-def _noted(route: ModelRoute, namespace: str) -> Split | None:
-    if not route.status.stable:
-        return None
-    return tuple(
-        Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in route.status.stable
-    )
 
 
 async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, ...]:
@@ -274,14 +225,16 @@ async def _backend_problem(ports: Ports, field: str, backend: Backend) -> Proble
         return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
 
 
-def _terms(ports: Ports, server: str, record: Record | None) -> tuple[Terms, str]:
+def _terms(ports: Ports, server: str, record: Record | None, objectives: list[Objective]) -> tuple[Terms, str]:
     """The settings in force: of the attempt that is under way, else the operator's for that Prometheus."""
     known = ports.settings.prometheus.get(server)
     if known is None:
         return Terms(window_s=15.0, settle_min_s=30.0, scrape_interval_s=15.0), server
     analysis = ports.settings.analysis
     window_s = ports.settings.window_for(server)
-    terms = Terms(window_s, analysis.settle_min_s, known.scrape_interval_s, analysis.overdispersion)
+    judged = any(each.metric is Metric.SAFETY_VIOLATION_RATE for each in objectives)
+    delay_s = ports.settings.judge.max_delay_s if judged else 0.0
+    terms = Terms(window_s, analysis.settle_min_s, known.scrape_interval_s, analysis.overdispersion, delay_s)
     if record is not None and record.progress.stage.under_way:
         return Terms(record.attempt.window_s, record.attempt.settle_min_s, terms.scrape_interval_s), server
     return terms, server
@@ -299,10 +252,12 @@ def _query(
 ) -> RouteQuery | None:
     """What to ask of the metrics; None while nothing that could be counted is live."""
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
+    models: dict[str, str] = {}
     if record is not None and record.progress.stage.under_way:
         if record.progress.live_at is None and record.progress.stage is Stage.ROLLING_BACK:
             return None
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
+        models = {arm.name: arm.model for arm in record.attempt.arms}
         since = looks_from(record)
         if record.progress.live_until is not None:
             # Of what is counted since somebody else changed the weights nobody can say what it stands for.
@@ -312,6 +267,9 @@ def _query(
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         since = until - terms.window_s
         if record is not None and record.progress.stage is Stage.PROMOTED:
+            if is_held_by_attempt(plan, record):
+                promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
+                arms = [(promoted.get(backend, name), backend) for name, backend in arms]
             since = min(since, guarded_since(record, now, window_s=terms.window_s))
             if not is_in_place(gateway, record):
                 since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
@@ -322,7 +280,7 @@ def _query(
         namespace=template.namespace,
         route=template.name,
         rule=rule,
-        arms=tuple(_arm_query(arm, backend, indexes.get(backend)) for arm, backend in arms),
+        arms=tuple(_arm_query(arm, models.get(arm, arm), backend, indexes.get(backend)) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
@@ -342,12 +300,12 @@ def _positions(record: Record | None, gateway: Gateway) -> tuple[int, Mapping[Ba
     return gateway.rule, {backend: index for index, backend in enumerate(gateway.weights)}
 
 
-def _arm_query(arm: str, backend: Backend, index: int | None) -> ArmQuery:
-    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index)
+def _arm_query(arm: str, model: str, backend: Backend, index: int | None) -> ArmQuery:
+    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index, model)
 
 
 def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...]:
-    return tuple(query for objective in objectives if (query := query_of(objective)) is not None)
+    return tuple(query_of(objective) for objective in objectives)
 
 
 def _named(server: str, error: Exception) -> str:

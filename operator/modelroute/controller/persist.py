@@ -6,6 +6,7 @@ from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout, ModelRoute, identity
 from modelroute.api.rollout_status import ModelRolloutStatus
 from modelroute.cluster.client import Json
+from modelroute.controller.amounts import amounts_of
 from modelroute.controller.evidence import evidence_of
 from modelroute.controller.history import (
     checkpoints_after,
@@ -14,12 +15,14 @@ from modelroute.controller.history import (
     sums_after,
     windows_after,
 )
+from modelroute.controller.live import live_in
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import spec_of, status_of, updated
 from modelroute.gateway.render import LABEL_ROUTE, owner_reference
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Decision
+from modelroute.rollout.split import in_words
 
 
 async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
@@ -30,9 +33,7 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
     assert rollout is not None, "a record that is not fresh was read from a ModelRollout"
     before = parse(ModelRolloutStatus, rollout.get("status") or {})
     namespace = seen.route.metadata.namespace
-    status = updated(
-        status_of(decision.record, before, namespace=namespace), _told(seen, decision, decision.record, before)
-    ).to_wire()
+    status = updated(status_of(decision.record, before), _told(seen, decision, decision.record, before)).to_wire()
     if status == before.to_wire():
         return
     body = {**rollout, "status": status}
@@ -43,12 +44,15 @@ def _told(seen: Seen, decision: Decision, record: Record, before: ModelRolloutSt
     """What only people read. How an attempt ended stands: after that only the guard has something to add."""
     if before.finished_at is not None and record.progress.finished_at is not None:
         return {}
-    verdict = record.progress.verdict
+    verdict, live = record.progress.verdict, live_in(seen, record.attempt)
     return {
         "reason": (verdict.reason if verdict is not None else decision.reason).value,
         "message": decision.message,
         "lacking": list(decision.lacking) or None,
+        "live": in_words({each.arm: each.weight for each in live}) or None,
+        "live_weights": live,
         "objectives": evidence_of(record, seen.objectives),
+        "amounts": amounts_of(record, seen.objectives, seen.route.spec.models),
         **_history(seen, record, before),
     }
 

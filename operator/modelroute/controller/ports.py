@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from modelroute.api.status import ModelRouteStatus
 from modelroute.cluster.client import Json
+from modelroute.controller.repeats import Repeats
 from modelroute.controller.settings import Settings
 from modelroute.controller.sightings import Sightings
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
+from modelroute.gateway.overlaps import Overlaps
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.decision import Announcement, Decision
@@ -89,5 +91,7 @@ class Ports:
     settings: Settings
     contention: Contention = field(default_factory=Contention)
     sightings: Sightings = field(default_factory=Sightings)
+    repeats: Repeats = field(default_factory=Repeats)
+    overlaps: Overlaps = field(default_factory=Overlaps)
     telemetry: Witness = field(default_factory=Nobody)
     messenger: Messenger = field(default_factory=Nobody)

@@ -14,17 +14,16 @@ from modelroute.api import rollout_spec as wire
 from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.quantities import parse_percent
-from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, UnknownNote
+from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, TokenSums, UnknownNote
 from modelroute.api.rollout_status import Decision as WireDecision
 from modelroute.api.routing import BackendRef, Tier
 from modelroute.api.spec import ModelRouteSpec
-from modelroute.api.status import LiveWeight
 from modelroute.controller.spec import backend_of, deadline_of, guard_of, objective_of, step_of
 from modelroute.errors import Invalid
-from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict, weights_of
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Arm, Backend, in_words, percent
+from modelroute.rollout.split import Arm, Backend, percent
 
 
 def ref_of(backend: Backend, namespace: str) -> BackendRef:
@@ -85,6 +84,7 @@ def spec_of(
         on_deadline=spec.rollout.on_deadline,
         window_seconds=attempt.window_s,
         settle_min_seconds=attempt.settle_min_s,
+        judge_delay_seconds=attempt.judge_delay_s,
         overdispersion=attempt.design.overdispersion,
         checks_split=attempt.design.checks_split,
         guard=spec.guard,
@@ -125,17 +125,17 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
         ),
         window_s=spec.window_seconds,
         settle_min_s=spec.settle_min_seconds,
+        judge_delay_s=spec.judge_delay_seconds,
         deadline=deadline_of(spec.progress_deadline, spec.on_deadline),
         guard=guard_of(spec.guard),
         trigger=Trigger(spec.trigger) if spec.trigger in set(Trigger) else Trigger.SPEC_CHANGED,
     )
 
 
-def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> ModelRolloutStatus:
+def status_of(record: Record, before: ModelRolloutStatus) -> ModelRolloutStatus:
     """The status that keeps `record`; what only people read is added by the announcing side."""
     attempt, progress = record.attempt, record.progress
     verdict = progress.verdict
-    weights = weights_of(record)
     back = progress.stage in {Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.SUPERSEDED, Stage.ABORTED}
     return updated(
         before,
@@ -149,16 +149,6 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
                 for arm in attempt.arms
                 if arm.stable != arm.wanted
             ),
-            "live": in_words(weights),
-            "live_weights": [
-                LiveWeight(
-                    arm=arm.name,
-                    model=arm.model,
-                    backend=backend_text(arm.backend, namespace),
-                    weight=weights[arm.name],
-                )
-                for arm in attempt.arms
-            ],
             "started_at": format_instant(progress.started_at),
             "step_started_at": format_instant(progress.step_at),
             "step_live_at": None if progress.live_at is None else format_instant(progress.live_at),
@@ -178,6 +168,11 @@ def status_of(record: Record, before: ModelRolloutStatus, *, namespace: str) -> 
                 UnknownNote(reason=each.reason.value, message=each.message, objective=each.objective, arm=each.arm)
                 for each in progress.unknown
             ],
+            "tokens": [
+                TokenSums(arm=arm, read=each.read, generated=each.generated, requests=each.requests)
+                for arm, each in progress.tokens.items()
+            ]
+            or None,
             "engine_state": encode(progress.engine),
             "serial": progress.serial,
             "last_action": progress.handled or None,
@@ -237,6 +232,7 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
                 if step.step == status.step_index
                 for each in step.tallies
             },
+            tokens={each.arm: Tokens(each.read, each.generated, each.requests) for each in status.tokens or ()},
             pause_breached=bool(status.pause_breached),
             slowest_p99_s=status.slowest_p99_seconds or 0.0,
             unknown=tuple(_unknowns(status.unknown or ())),

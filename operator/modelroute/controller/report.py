@@ -39,6 +39,7 @@ def samples_of(seen: Seen, decision: Decision, status: ModelRouteStatus) -> Iter
     if record is not None and record.progress.stage.under_way:
         yield from _of_the_attempt(record, decision)
         yield from _of_the_evidence(record)
+        yield from _of_the_amounts(status)
 
 
 def _of_the_route(seen: Seen, decision: Decision, status: ModelRouteStatus, record: Record | None) -> Iterator[Sample]:
@@ -54,10 +55,9 @@ def _of_the_route(seen: Seen, decision: Decision, status: ModelRouteStatus, reco
     yield Sample(families.ATTEMPT, (), float(status.attempt or 0))
     if decision.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK}:
         verdict = record.progress.verdict if record is not None else None
-        # Where the record was deleted, nobody knows why any more.
-        why = (
-            (verdict.reason.value, verdict.objective, verdict.candidate) if verdict else (decision.reason.value, "", "")
-        )
+        # Where the record was deleted, the objective and the candidate are not known any more.
+        noted = status.refused.reason if status.refused is not None else decision.reason.value
+        why = (verdict.reason.value, verdict.objective, verdict.candidate) if verdict else (noted, "", "")
         yield Sample(families.ROLLBACK, why, 1.0)
 
 
@@ -116,6 +116,17 @@ def _rates(known: Assessment) -> Iterator[Sample]:
         yield Sample(families.COUNTED, key, total)
         if total:
             yield Sample(families.BAD, key, bad / total)
+
+
+def _of_the_amounts(status: ModelRouteStatus) -> Iterator[Sample]:
+    """Of every arm once."""
+    amounts: dict[tuple[str, ...], str] = {}
+    for each in status.amounts or ():
+        for arm, amount in ((each.candidate, each.candidate_amount), (each.reference, each.reference_amount)):
+            if arm is not None and amount is not None:
+                amounts[each.name, arm, each.unit or ""] = amount
+    for labels, amount in amounts.items():
+        yield Sample(families.AMOUNT, labels, float(amount))
 
 
 def _ratio(log_e: float, limit: float) -> float:

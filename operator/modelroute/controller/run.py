@@ -64,7 +64,7 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     pulse = Pulse(Ticker(ports, time.time).tick, telemetry)
     loop = Loop(pulse.tick)
     registry = kopf.OperatorRegistry()
-    register(registry, loop)
+    register(registry, loop, ports.overlaps)
 
     @kopf.on.login(registry=registry)
     async def login(**_: object) -> kopf.ConnectionInfo:

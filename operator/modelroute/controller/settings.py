@@ -34,6 +34,12 @@ class AnalysisSettings(Section):
     overdispersion: float = Field(1.0, ge=1)
 
 
+class JudgeSettings(Section):
+    """`maxDelay`: how long after an answer its verdict is counted at the latest, at most 10 minutes."""
+
+    max_delay_s: float = Field(0.0, ge=0, le=600, alias="maxDelay")
+
+
 class LeaderElectionSettings(Section):
     """Several operators, of which one works: who holds the Lease `namespace/name`."""
 
@@ -82,6 +88,7 @@ class Settings(Section):
 
     prometheus: dict[str, PrometheusSettings] = Field(default_factory=dict)
     analysis: AnalysisSettings = Field(default_factory=AnalysisSettings)
+    judge: JudgeSettings = Field(default_factory=JudgeSettings)
     namespaces: tuple[str, ...] = ()
     leader_election: LeaderElectionSettings = Field(default_factory=LeaderElectionSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelroute.analysis import design
-from modelroute.api.objectives import Metric, Objective, OnBreach
+from modelroute.api.objectives import AMOUNTS, CounterRef, Metric, Objective, OnBreach
 from modelroute.api.quantities import parse_duration, parse_percent, parse_points, parse_ratio
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.routing import BackendRef, RouteRef
@@ -17,17 +18,20 @@ from modelroute.api.steps import OnDeadline as ApiOnDeadline
 from modelroute.api.steps import Step as ApiStep
 from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import Template
-from modelroute.metrics import reading
+from modelroute.metrics import counters, reading
 from modelroute.rollout.attempt import Deadline, GuardTerms, OnDeadline, OnGuardBreach, Requirement, Step
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend, Share, normalised
 
-METRICS_IN_FORCE = {
+METRICS = {
     Metric.ERROR_RATE: reading.Metric.ERROR_RATE,
     Metric.LATENCY_ABOVE: reading.Metric.LATENCY_ABOVE,
     Metric.SAFETY_VIOLATION_RATE: reading.Metric.SAFETY_VIOLATION_RATE,
+    Metric.CUSTOM: reading.Metric.CUSTOM,
+    Metric.TOKENS_PER_REQUEST: reading.Metric.TOKENS_PER_REQUEST,
+    Metric.COST_PER_REQUEST: reading.Metric.COST_PER_REQUEST,
 }
 
 
@@ -88,18 +92,21 @@ def guard_of(guard: Guard | None) -> GuardTerms:
     return GuardTerms(parse_duration(guard.bake), OnGuardBreach(guard.on_breach.value), guard.false_alarms_per_year)
 
 
-def query_of(objective: Objective) -> reading.ObjectiveQuery | None:
-    """What to ask the metrics for an objective; None where its metric is not in force."""
-    metric = METRICS_IN_FORCE.get(objective.metric)
-    if metric is None:
-        return None
+def query_of(objective: Objective) -> reading.ObjectiveQuery:
+    """What to ask the metrics for an objective."""
     coverage = objective.coverage_in_force
     return reading.ObjectiveQuery(
         name=objective.name,
-        metric=metric,
+        metric=METRICS[objective.metric],
         threshold_s=None if objective.threshold is None else parse_duration(objective.threshold),
         min_coverage=None if coverage is None else parse_percent(coverage),
+        bad=_counter_of(objective.bad),
+        total=_counter_of(objective.total),
     )
+
+
+def _counter_of(counter: CounterRef | None) -> reading.CounterQuery | None:
+    return None if counter is None else reading.CounterQuery(counter.metric, tuple(sorted(counter.labels.items())))
 
 
 def template_of(spec: ModelRouteSpec, *, namespace: str, name: str, uid: str) -> Template:
@@ -159,18 +166,43 @@ def gaps_in(spec: ModelRouteSpec) -> tuple[Gap, ...]:
         gaps.append(Gap("spec.metrics.source", "only Traefik is in force yet", True))
     for index, objective in enumerate(spec.objectives):
         gaps += _objective_gaps(objective, f"spec.objectives[{index}]")
-    priced = [index for index, model in enumerate(spec.models) if model.price is not None]
-    gaps += [Gap(f"spec.models[{index}].price", "kept for reports, not used yet", False) for index in priced]
     return tuple(gaps)
 
 
 def _objective_gaps(objective: Objective, at: str) -> list[Gap]:
-    gaps = []
-    if objective.metric not in METRICS_IN_FORCE:
-        named = ", ".join(metric.value for metric in METRICS_IN_FORCE)
-        message = f"{objective.metric.value} is not in force yet: use {named}"
-        gaps.append(Gap(f"{at}.metric", message, objective.on_breach is not OnBreach.REPORT))
-    return gaps
+    if objective.metric not in AMOUNTS or objective.max_ratio is None:
+        return []
+    message = (
+        f"{objective.metric.value} is reported, and not held to a bound yet: remove maxRatio, and set onBreach: Report"
+    )
+    return [Gap(f"{at}.maxRatio", message, objective.on_breach is not OnBreach.REPORT)]
+
+
+def indistinct_in(spec: ModelRouteSpec, namespace: str) -> Iterator[tuple[str, str]]:
+    """Custom counters that are the same series for two models, as (field, what to do).
+
+    Not a rule of the schema: that cannot see that the backends' namespaces, which are always asked for, tell them
+    apart.
+    """
+    backends = [backend_of(model.backend_ref, namespace) for model in spec.models]
+    arms = [
+        reading.ArmQuery(model.name, backend.namespace, backend.name, backend.port or 0)
+        for model, backend in zip(spec.models, backends, strict=True)
+    ]
+    for index, objective in enumerate(spec.objectives):
+        query = query_of(objective)
+        for name, counter in (("bad", query.bad), ("total", query.total)):
+            if counter is not None and (shared := counters.alike(counter, arms)):
+                yield (
+                    f"spec.objectives[{index}].{name}.labels",
+                    f"nothing tells {' and '.join(arm.name for arm in shared)} apart, so all would be judged by the "
+                    f"same {counter.metric}: add a label that differs, for example service: $(backend)",
+                )
+
+
+def indistinct_problems(spec: ModelRouteSpec, namespace: str) -> tuple[Problem, ...]:
+    """The same as what keeps a spec from being carried out."""
+    return tuple(Problem(Reason.INVALID_SPEC, f"{field}: {what}") for field, what in indistinct_in(spec, namespace))
 
 
 def problems_of(gaps: tuple[Gap, ...]) -> tuple[Problem, ...]:

@@ -127,6 +127,7 @@ class Ticker:
         self.ports.adopted.forget(namespace, name)
         self.ports.contention.forget((namespace, name))
         self.ports.sightings.forget((namespace, name))
+        self.ports.repeats.forget((namespace, name))
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:
         if decision.wake_after_s <= 0:

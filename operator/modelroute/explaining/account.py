@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Action
-from modelroute.analysis.engine import Answering, Assessment, Finding, assess, encode
+from modelroute.analysis.engine import Answering, Assessment, Finding, assess, encode, start_gate
 from modelroute.analysis.layout import shares
 from modelroute.explaining.counterfactual import (
     Subject,
@@ -74,6 +74,8 @@ def account_of(record: Record, kept: Kept | None) -> Account:
     agrees = None
     if kept is not None:
         looks, state = looks_at(design, kept)
+        if record.progress.live_at is None and record.progress.step != kept.steps[-1]:
+            state = start_gate(design, state)
         agrees = encode(state) == encode(record.progress.engine)
     breached = {
         action: any(is_breached(look.assessment, action) for look in looks)

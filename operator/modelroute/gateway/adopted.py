@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from modelroute.gateway.observe import acceptance_of, as_split
+from modelroute.gateway.observe import acceptance_of, as_split, parents_of
 from modelroute.gateway.render import Json, Template, backend_of
 from modelroute.rollout.observation import Acceptance, Gateway, Problem
 from modelroute.rollout.reasons import Reason
@@ -63,8 +63,9 @@ def observe(
     refs = _refs(live, index)
     backends = [backend_of(ref, adoption.namespace) for ref in refs]
     weights = {backend: int(ref.get("weight", 1)) for backend, ref in zip(backends, refs, strict=True)}
-    acceptance, message = acceptance_of(live, template_of(adoption, live))
-    gateway = Gateway(acceptance, message, weights=weights, rule=index)
+    template = template_of(adoption, live)
+    acceptance, message = acceptance_of(live, template)
+    gateway = Gateway(acceptance, message, weights=weights, rule=index, parents=parents_of(template))
     found = _problems(adoption, backends, weights, needed, {*needed, *known})
     return Adopted(gateway, tuple(found), None if found else as_split(weights))
 

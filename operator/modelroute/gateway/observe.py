@@ -39,6 +39,7 @@ def observe(live: Json | None, template: Template) -> Gateway:
         weights=weights,
         stable=split_from_text(annotations.get(ANNOTATION_STABLE, "")) or as_split(weights),
         rollback_of=annotations.get(ANNOTATION_ROLLBACK_OF, ""),
+        parents=parents_of(template),
     )
 
 
@@ -64,6 +65,12 @@ def as_split(weights: Mapping[Backend, int]) -> Split | None:
     return tuple(split)
 
 
+def parents_of(template: Template) -> tuple[str, ...]:
+    """Who is to take the route, each once."""
+    keys = (_parent_key(parent, template.namespace) for parent in template.parent_refs)
+    return tuple(dict.fromkeys(f"{key[2]}/{key[3]}" for key in keys))
+
+
 def acceptance_of(live: Json, template: Template) -> tuple[Acceptance, str]:
     """LIVE when every expected parent reports Accepted and ResolvedRefs for this generation."""
     generation = live["metadata"].get("generation", 0)
@@ -77,16 +84,20 @@ def acceptance_of(live: Json, template: Template) -> tuple[Acceptance, str]:
             waiting.append(f"Gateway {key[2]}/{key[3]} has not reported on the route ({doubt})")
             continue
         conditions = [c for entry in entries for c in entry.get("conditions") or []]
+        silent = []
         for kind in CONDITIONS:
             verdict = _condition(conditions, kind, generation)
             if verdict is None:
-                waiting.append(f"Gateway {key[2]}/{key[3]} has not reported {kind} for generation {generation}")
+                silent.append(kind)
             elif verdict.get("status") != "True":
                 said = f"{verdict.get('reason', 'no reason')}: {verdict.get('message', 'no message')}"
                 return (
                     Acceptance.REJECTED,
                     f"Gateway {key[2]}/{key[3]} reports {kind}={verdict.get('status')}, {said}",
                 )
+        if silent:
+            kinds = " and ".join(silent)
+            waiting.append(f"Gateway {key[2]}/{key[3]} has not reported {kinds} for generation {generation}")
     if waiting:
         return Acceptance.WAITING, "; ".join(waiting)
     return Acceptance.LIVE, ""

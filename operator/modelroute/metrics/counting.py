@@ -79,12 +79,13 @@ def latency_outcomes(buckets: Mapping[tuple[int, float], float], boundaries: tup
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What a judge said of one arm's answers in a span of time; an error of the judge is neither of the two
-    others.
+    others. `counted_from`: since when it counted, in unix seconds.
     """
 
     passes: float
     violations: float
     errors: float
+    counted_from: float = math.inf
 
     @property
     def total(self) -> float:
@@ -99,7 +100,7 @@ def judged_outcomes(judged: Judged) -> Outcomes:
 def quantile(buckets: Mapping[tuple[int, float], float], share: float) -> float | None:
     """The boundary below which `share` of the requests were answered, of all codes; None without requests.
 
-    Above the last finite boundary a histogram knows nothing: then it is that boundary, and too low.
+    Above the last finite boundary a histogram knows nothing but that it took longer: ∞.
     """
     cumulative: dict[float, float] = {}
     for (_, le), count in buckets.items():
@@ -108,4 +109,4 @@ def quantile(buckets: Mapping[tuple[int, float], float], share: float) -> float 
     finite = sorted(le for le in cumulative if math.isfinite(le))
     if total <= 0 or not finite:
         return None
-    return next((le for le in finite if cumulative[le] >= share * total), finite[-1])
+    return next((le for le in finite if cumulative[le] >= share * total), math.inf)

@@ -63,6 +63,7 @@ class Judge:
             passes=by_verdict.get("pass", 0.0),
             violations=by_verdict.get("violation", 0.0),
             errors=by_verdict.get("error", 0.0),
+            counted_from=ledger.counted_from(window.spans, start),
         )
 
 

@@ -226,6 +226,15 @@ def cut(
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
 
 
+def counted_from(spans: Mapping[TargetId, Span], start: float) -> float:
+    """The earliest scrape that a count of the window goes back to; `start` where none is earlier.
+
+    After a missed scrape that is long before the window.
+    """
+    firsts = (span.steps[0][0] for span in spans.values() if span.steps)
+    return min((before for before in firsts if math.isfinite(before)), default=start)
+
+
 def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:
     """How much was counted in the window; NaN if any value that it takes is not a count.
 

@@ -7,25 +7,42 @@ from enum import StrEnum
 
 from modelroute.rollout.evidence import Unknown, WindowReading
 
-__all__ = ["ArmQuery", "Metric", "ObjectiveQuery", "RouteQuery", "Unknown", "WindowReading"]
+__all__ = ["ArmQuery", "CounterQuery", "Metric", "ObjectiveQuery", "RouteQuery", "Unknown", "WindowReading"]
 
 
 class Metric(StrEnum):
-    """What an objective counts as bad (DESIGN.md §4)."""
+    """What an objective counts as bad, or how much of what (DESIGN.md §4)."""
 
     ERROR_RATE = "ErrorRate"
     LATENCY_ABOVE = "LatencyAbove"
     SAFETY_VIOLATION_RATE = "SafetyViolationRate"
+    CUSTOM = "Custom"
+    TOKENS_PER_REQUEST = "TokensPerRequest"
+    COST_PER_REQUEST = "CostPerRequest"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterQuery:
+    """A counter and what its labels equal; values are text, in which `$(arm)`, `$(namespace)` and `$(backend)` stand
+    for an arm's model, namespace and Service.
+    """
+
+    metric: str
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveQuery:
-    """`threshold_s` > 0 for LatencyAbove; `min_coverage` in (0, 1] for SafetyViolationRate; else None."""
+    """`threshold_s` > 0 for LatencyAbove; `min_coverage` in (0, 1] for SafetyViolationRate; `bad` and `total` for
+    Custom; else None.
+    """
 
     name: str
     metric: Metric
     threshold_s: float | None = None
     min_coverage: float | None = None
+    bad: CounterQuery | None = None
+    total: CounterQuery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +51,7 @@ class ArmQuery:
 
     `index` is its place among the rule's backendRefs, where it is known and does not change in the attempt;
     without it, two arms whose Services read alike in a gateway's labels (`a-b`/`c` and `a`/`b-c`, or two
-    ports of one) are ambiguous.
+    ports of one) are ambiguous. `model` is the model that the arm is a version of, where that is not its name.
     """
 
     name: str
@@ -42,6 +59,7 @@ class ArmQuery:
     service: str
     port: int
     index: int | None = None
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

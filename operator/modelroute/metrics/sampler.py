@@ -14,20 +14,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
 
 from modelroute.errors import Unavailable
 from modelroute.metrics import ledger
+from modelroute.metrics.asking import Asking, Found, SampleStore
 from modelroute.metrics.judge import Judge
 from modelroute.metrics.ledger import Series, window_end_for
-from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning
+from modelroute.metrics.prometheus import Prometheus, PrometheusServer, QueryWarning
 from modelroute.metrics.reading import RouteQuery, WindowReading
-from modelroute.metrics.selectors import Question, joined, merged, re2_quote, selector
-from modelroute.metrics.sources import PROCESS_START, Preset, Samples, Source
+from modelroute.metrics.sources import Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
 from modelroute.metrics.windows import Reader, unknown_window
 from modelroute.rollout.reasons import Reason
@@ -38,21 +37,8 @@ MAX_WINDOWS = 20
 MAX_SPAN_S = 600.0
 """Of one read, whichever is less."""
 
-MAX_QUESTION_SIZE = 16_000
-"""Characters of patterns in one query: some 70 routes of two arms."""
-
-MAX_INSTANCES = 200
-"""Above it, the processes of whole jobs are asked for, and those of other instances thrown away."""
-
 IDENTITY_KEPT_S = 3600.0
 """How long a route is remembered after its last read, in case another one has the same name in the metrics."""
-
-
-class SampleStore(Protocol):
-    """Where raw samples are; `Prometheus` is one. Blocking: called in the executor."""
-
-    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
-        """The samples of a range selector at unix seconds `at`; raises Unavailable."""
 
 
 class Sampler:
@@ -124,23 +110,28 @@ class Sampler:
         sources = [self._reader.sources(query) for query in batch.queries]
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
-        asking = _Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
+        asking = Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
+        beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._answers, batch.queries, sources, counters, targets, self._by_identity()
+            self._executor,
+            self._answers,
+            batch.queries,
+            sources,
+            _Brought(counters, targets, beside),
+            self._by_identity(),
         )
 
     def _answers(
         self,
         queries: Sequence[RouteQuery],
         sources: Sequence[Mapping[str, Source]],
-        counters: _Found,
-        targets: _Found,
+        brought: _Brought,
         routes: _Routes,
     ) -> list[_Answer]:
         return [
-            self._answer(query, by_name, counters, targets, self._two_routes_as_one(query, routes))
+            self._answer(query, by_name, brought, self._two_routes_as_one(query, routes))
             for query, by_name in zip(queries, sources, strict=True)
         ]
 
@@ -148,20 +139,23 @@ class Sampler:
         self,
         query: RouteQuery,
         sources: Mapping[str, Source],
-        counters: _Found,
-        targets: _Found,
+        brought: _Brought,
         problem: ledger.Problem | None,
     ) -> _Answer:
         samples: dict[str, Samples] = {}
         for name, source in sources.items():
-            processes, series = targets[source.targets], counters[source.counters]
+            processes, series = brought.of(source)
             for found in (processes, series):
                 if isinstance(found, QueryWarning):
                     problem = ledger.Problem(Reason.QUERY_WARNING, str(found))
                 elif isinstance(found, Unavailable):
                     return found
             if not isinstance(processes, Unavailable) and not isinstance(series, Unavailable):
-                samples[name] = Samples.of(processes, series, source.own)
+                samples[name] = (
+                    Samples.beside(processes, series)
+                    if source.targets is None
+                    else Samples.of(processes, series, source.own)
+                )
         windows = round((query.until - query.since) / query.window_s)
         cuts = [query.since + place * query.window_s for place in range(windows + 1)]
         if problem:
@@ -184,8 +178,21 @@ class Sampler:
 
 
 _Answer = tuple[WindowReading, ...] | Unavailable
-_Found = Mapping[Question, tuple[Series, ...] | Unavailable]
 _Routes = Mapping[str, set[tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    """What the questions of a batch brought; `beside`: the processes of counters whose targets nobody named."""
+
+    counters: Found
+    targets: Found
+    beside: Found
+
+    def of(self, source: Source) -> tuple[tuple[Series, ...] | Unavailable, tuple[Series, ...] | Unavailable]:
+        """The processes and the counters of a source."""
+        processes = self.beside[source.counters] if source.targets is None else self.targets[source.targets]
+        return processes, self.counters[source.counters]
 
 
 @dataclass(slots=True)
@@ -194,93 +201,3 @@ class _Batch:
 
     queries: list[RouteQuery]
     task: asyncio.Task[list[_Answer]] | None = None
-
-
-class _Asking:
-    """The questions of one batch: one range of time, up to `at`."""
-
-    def __init__(self, store: SampleStore, executor: Executor, *, range_s: float, at: float) -> None:
-        self._store = store
-        self._executor = executor
-        self._range = f"[{math.ceil(range_s) + 1}s]"
-        self._at = at
-
-    async def ask(self, questions: Iterable[Question]) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        """Each question's series, or why there are none."""
-        wide = joined(questions, max_size=MAX_QUESTION_SIZE)
-        answered = await asyncio.gather(*(self._ask_joined(union, parts) for union, parts in wide))
-        return {question: series for part in answered for question, series in part.items()}
-
-    async def targets(self, sources: Iterable[Source]) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        """The process starts of each source's targets, by the question that finds the targets."""
-        own = {source.targets: source.own for source in sources}
-        found = await self.ask(own)
-        answers: dict[Question, tuple[Series, ...] | Unavailable] = {}
-        for question, seen in found.items():
-            if question.metric == PROCESS_START or isinstance(seen, Unavailable):
-                answers[question] = seen
-            else:
-                answers[question] = await self._processes(seen, own[question])
-        return answers
-
-    async def _processes(self, seen: Sequence[Series], own: frozenset[str]) -> tuple[Series, ...] | Unavailable:
-        if not seen:
-            return ()
-        question = _processes_of(seen)
-        found = (await self.ask([question]))[question]
-        if isinstance(found, Unavailable):
-            return found
-        wanted = {ledger.target_of(series.labels, own) for series in seen}
-        started = {
-            target: {scrape.t: scrape.started for scrape in scrapes}
-            for target, scrapes in ledger.timelines(found, own).items()
-        }
-        # A scrape without its process' start stays in sight, so that it is unknown and not merely absent.
-        return tuple(
-            Series(
-                dict(target),
-                tuple(
-                    ledger.Sample(sample.t, started.get(target, {}).get(sample.t, math.nan))
-                    for series in seen
-                    if ledger.target_of(series.labels, own) == target
-                    for sample in series.samples
-                ),
-            )
-            for target in wanted
-        )
-
-    async def _ask_joined(
-        self, union: Question, parts: tuple[Question, ...]
-    ) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._executor, self._fetch, union, parts)
-        except AnswerTooLarge as error:
-            if len(parts) == 1:
-                return dict.fromkeys(parts, error)
-        except Unavailable as error:
-            return dict.fromkeys(parts, error)
-        half = len(parts) // 2
-        halves = await asyncio.gather(*(self._ask_joined(merged(part), part) for part in (parts[:half], parts[half:])))
-        return {**halves[0], **halves[1]}
-
-    def _fetch(self, union: Question, parts: tuple[Question, ...]) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        series = self._store.samples(selector(union) + self._range, self._at)
-        # Many series differ in nothing that is asked for: each combination is looked at once.
-        alike: dict[tuple[str, ...], list[Series]] = {}
-        for each in series:
-            alike.setdefault(tuple(each.labels.get(label, "") for label in union.labels), []).append(each)
-        return {
-            part: tuple(each for group in alike.values() if part.admits(group[0].labels) for each in group)
-            for part in parts
-        }
-
-
-def _processes_of(seen: Sequence[Series]) -> Question:
-    """The processes of the jobs and, where they are not too many, the instances that series were seen on."""
-    jobs = sorted({series.labels.get("job", "") for series in seen})
-    instances = sorted({series.labels.get("instance", "") for series in seen})
-    matchers = [("job", tuple(re2_quote(job) for job in jobs))]
-    if len(instances) <= MAX_INSTANCES:
-        matchers.append(("instance", tuple(re2_quote(instance) for instance in instances)))
-    return Question(PROCESS_START, tuple(matchers))

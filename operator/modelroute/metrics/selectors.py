@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _RE2_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_QUOTED = re.compile(r"\\(.)", re.DOTALL)
 _METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
@@ -41,6 +42,12 @@ class Question:
     def labels(self) -> tuple[str, ...]:
         return tuple(label for label, _ in self.matchers)
 
+    @property
+    def exact(self) -> tuple[str, ...] | None:
+        """The only values of its labels that it admits, in their order; None where patterns leave a choice."""
+        values = [_literal(patterns[0]) if len(patterns) == 1 else None for _, patterns in self.matchers]
+        return None if None in values else tuple(value for value in values if value is not None)
+
     def admits(self, labels: Mapping[str, str]) -> bool:
         """Is a series with these labels an answer?"""
         return all(
@@ -52,6 +59,12 @@ class Question:
 def re2_quote(text: str) -> str:
     """A pattern that matches `text` and nothing else."""
     return _RE2_SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _literal(pattern: str) -> str | None:
+    """The text that `re2_quote` made the pattern of; None where it made none of it."""
+    text = _QUOTED.sub(r"\1", pattern)
+    return text if re2_quote(text) == pattern else None
 
 
 def promql_quote(text: str) -> str:

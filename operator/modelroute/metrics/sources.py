@@ -4,6 +4,7 @@ implement.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -21,12 +22,13 @@ class Source:
 
     `targets` asks for `process_start_time_seconds` itself, or for any metric that each of the targets has at
     every scrape: the jobs and instances it is seen on lead to the processes. `own` are the labels that the
-    metrics themselves carry; all the others are the target's.
+    metrics themselves carry; all the others are the target's. Without `targets`, the processes are those of the
+    jobs and instances that the counters themselves are seen on, and what else a counter carries is its own.
     """
 
     counters: Question
-    targets: Question
-    own: frozenset[str]
+    targets: Question | None = None
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,30 @@ class Samples:
     def of(cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series], own: frozenset[str]) -> Samples:
         return cls(ledger.timelines(processes, own), ledger.counters(series, own))
 
+    @classmethod
+    def beside(cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series]) -> Samples:
+        """Counters whose own labels nobody knows: a counter is of the process whose labels are all among its own."""
+        targets = ledger.timelines(processes, frozenset())
+        known: dict[tuple[str, str], list[ledger.TargetId]] = {}
+        for target in targets:
+            known.setdefault(_place(dict(target)), []).append(target)
+
+        def of(labels: Mapping[str, str]) -> ledger.TargetId:
+            place = _place(labels)
+            fits = (target for target in known.get(place, ()) if target <= labels.items())
+            return max(fits, key=len, default=frozenset(zip(("job", "instance"), place, strict=True)))
+
+        counters = tuple(
+            ledger.Counter(each.labels, of(each.labels), {sample.t: sample.value for sample in each.samples})
+            for each in series
+        )
+        served = {counter.target for counter in counters}
+        return cls({target: scrapes for target, scrapes in targets.items() if target in served}, counters)
+
+
+def _place(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -47,7 +73,7 @@ class Tally:
 
     `requests` by (arm, status code); `durations` by (arm, status code, boundary in seconds), cumulative over
     boundaries as histograms are. `unknown` arms are those whose series cannot be counted, with the reason;
-    where `timing_problem` is set, no durations can be.
+    where `timing_problem` is set, no durations can be. `counted_from`: since when it counted, in unix seconds.
     """
 
     problem: ledger.Problem | None = None
@@ -56,6 +82,7 @@ class Tally:
     durations: Mapping[tuple[str, int, float], float] = field(default_factory=dict)
     boundaries: tuple[float, ...] = ()
     timing_problem: ledger.Problem | None = None
+    counted_from: float = math.inf
 
 
 class Preset(Protocol):

@@ -73,7 +73,7 @@ class Traefik:
         problem = window.problem or ledger.misplaced(everything, requests.targets, start, end)
         if problem:
             return Tally(problem=problem)
-        tallying = _Tallying(self.service_label, query, window.spans)
+        tallying = _Tallying(self.service_label, query, window.spans, ledger.counted_from(window.spans, start))
         for counter in requests.counters:
             tallying.request(counter)
         for counter in durations.counters:
@@ -84,7 +84,10 @@ class Traefik:
 class _Tallying:
     """Adds up one window; an arm with a series that cannot be counted is unknown as a whole."""
 
-    def __init__(self, service_label: str, query: RouteQuery, spans: Mapping[ledger.TargetId, ledger.Span]) -> None:
+    def __init__(
+        self, service_label: str, query: RouteQuery, spans: Mapping[ledger.TargetId, ledger.Span], counted_from: float
+    ) -> None:
+        self._counted_from = counted_from
         self._service_label = service_label
         self._gateways_known = bool(query.gateways)
         self._patterns = tuple((arm.name, _pattern(query, arm)) for arm in query.arms)
@@ -126,6 +129,7 @@ class _Tallying:
             durations=self._durations,
             boundaries=tuple(sorted(sets.pop())) if timing_problem is None else (),
             timing_problem=timing_problem,
+            counted_from=self._counted_from,
         )
 
     def _arm(self, counter: ledger.Counter) -> str | None:

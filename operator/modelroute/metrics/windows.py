@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import counting, judge, ledger
+from modelroute.metrics import counting, custom, judge, ledger, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally
+from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
 JUDGED = "judged"
@@ -30,7 +31,7 @@ class Reader:
     scrape_interval_s: float
 
     def sources(self, query: RouteQuery) -> Mapping[str, Source]:
-        sources = dict(self.preset.sources(query))
+        sources = {**custom.sources(query), **tokens.sources(query), **self.preset.sources(query)}
         if _wants_judge(query):
             sources[JUDGED] = self.judge.source(query)
         return sources
@@ -50,6 +51,8 @@ class Reader:
         unknown = [Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()]
         boundaries: dict[str, tuple[float, ...]] = {}
         known = [arm for arm in query.arms if arm.name not in tally.unknown]
+        taken: dict[str, Tokens] = {}
+        since = min(start, tally.counted_from)
         for objective in query.objectives:
             match objective.metric:
                 case Metric.ERROR_RATE:
@@ -59,7 +62,13 @@ class Reader:
                     if any(isinstance(each, Outcomes) for each in found.values()):
                         boundaries[objective.name] = _boundaries(tally, objective)
                 case Metric.SAFETY_VIOLATION_RATE:
-                    found = self._judged(query, samples, known, objective, span=(start, end))
+                    found, judged_since = self._judged(query, samples, known, objective, span=(start, end))
+                    since = min(since, judged_since)
+                case Metric.CUSTOM:
+                    interval = self.scrape_interval_s
+                    found = custom.outcomes(query, objective, known, samples, start, end, scrape_interval_s=interval)
+                case Metric.TOKENS_PER_REQUEST | Metric.COST_PER_REQUEST:
+                    found = self._tokens(query, samples, known, taken, span=(start, end))
             for arm, outcome in found.items():
                 if isinstance(outcome, Outcomes):
                     outcomes[objective.name, arm] = outcome
@@ -73,10 +82,26 @@ class Reader:
             unknown=tuple(unknown),
             slowest_p99_s=max((p99 for arm in known if (p99 := _p99(tally, arm)) is not None), default=None),
             boundaries=boundaries,
+            tokens=taken,
+            counted_from=since,
         )
 
     def _tally(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Tally:
         return self.preset.tally(query, samples, start, end, scrape_interval_s=self.scrape_interval_s)
+
+    def _tokens(
+        self,
+        query: RouteQuery,
+        samples: Mapping[str, Samples],
+        arms: list[ArmQuery],
+        taken: dict[str, Tokens],
+        *,
+        span: tuple[float, float],
+    ) -> dict[str, Outcomes | ledger.Problem]:
+        """Why an amount is not known, by arm; what is known is put into `taken`."""
+        counted = tokens.counted(query, arms, samples, *span, scrape_interval_s=self.scrape_interval_s)
+        taken |= {arm: found for arm, found in counted.items() if isinstance(found, Tokens)}
+        return {arm: found for arm, found in counted.items() if isinstance(found, ledger.Problem)}
 
     def _judged(
         self,
@@ -86,13 +111,16 @@ class Reader:
         objective: ObjectiveQuery,
         *,
         span: tuple[float, float],
-    ) -> dict[str, Outcomes | ledger.Problem]:
+    ) -> tuple[dict[str, Outcomes | ledger.Problem], float]:
+        """The arms' outcomes, and since when the judges counted, in unix seconds."""
         start, end = span
+        earliest = start
         span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         lately = self._tally(query, samples, span_start, end)
         ambiguous = judge.same_service(query)
 
         def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+            nonlocal earliest
             problem = ambiguous.get(arm.name) or lately.problem or lately.unknown.get(arm.name)
             if problem:
                 return problem
@@ -103,11 +131,12 @@ class Reader:
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)
             if isinstance(judged, ledger.Problem):
                 return judge.silent(judged, arm, self.judge.metric)
+            earliest = min(earliest, judged.counted_from)
             return judge.coverage_problem(judged_lately, answered, objective.min_coverage) or (
                 counting.judged_outcomes(judged)
             )
 
-        return {arm.name: one(arm) for arm in arms}
+        return {arm.name: one(arm) for arm in arms}, earliest
 
 
 def unknown_window(start: float, end: float, problem: ledger.Problem) -> WindowReading:

@@ -194,7 +194,7 @@ def _look(setting: Setting, course: _Course, watched: _Watched, found: Assessmen
 
 
 def _leave(setting: Setting, course: _Course, watched: _Watched, now: float) -> Ending | None:
-    further = leave_step(course.record, now).record
+    further = leave_step(setting.seen.gateway, course.record, now).record
     assert further is not None, "a step is left with a record"
     if watched.change is not None and not further.progress.stage.under_way:
         course.passed = True

@@ -9,7 +9,7 @@ from enum import StrEnum
 from modelroute.analysis.design import Comparison, Design
 from modelroute.analysis.detector import GuardState
 from modelroute.analysis.engine import State
-from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Split, split_of, weights_at
 
@@ -73,7 +73,10 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1."""
+    """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1.
+
+    `judge_delay_s`: how long after an answer its verdict is counted at the latest, where there is a judge.
+    """
 
     name: str
     number: int
@@ -86,6 +89,7 @@ class Attempt:
     deadline: Deadline = field(default_factory=Deadline)
     guard: GuardTerms = field(default_factory=GuardTerms)
     trigger: Trigger = Trigger.SPEC_CHANGED
+    judge_delay_s: float = 0.0
 
     @property
     def candidates(self) -> tuple[Arm, ...]:
@@ -133,10 +137,10 @@ class Progress:
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
     them, None until then. `live_until`: when it was last seen to have them, where somebody else has changed them since
     and what was counted before is not read yet, or forbids to restore them. `place`: where the arms stood in the route
-    (see `places`), empty where nobody noted it. `consumed_until`: the end of the last
-    window that was looked at. `requests`: each candidate's completions in this step since it settled. `step_counts`:
-    (bad, total) by (objective, arm) in this step. `unknown`: what the last window could not tell. `pause_breached` is
-    latched: later windows may not take it away.
+    (see `places`), empty where nobody noted it. `consumed_until`: the end of the last window that was looked at.
+    `requests`: each candidate's completions in this step since it settled. `step_counts`: (bad, total) by (objective,
+    arm) in this step. `tokens`: by arm, of the attempt's settled windows. `unknown`: what the last window could not
+    tell. `pause_breached` is latched: later windows may not take it away.
 
     What people did: `approved` and `waived` hold for this step, `waived_all` and `paused` until the attempt ends;
     `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
@@ -154,6 +158,7 @@ class Progress:
     engine: State
     requests: Mapping[str, float] = field(default_factory=dict)
     step_counts: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    tokens: Mapping[str, Tokens] = field(default_factory=dict)
     slowest_p99_s: float = 0.0
     unknown: tuple[Unknown, ...] = ()
     verdict: Verdict | None = None

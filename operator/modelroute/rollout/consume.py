@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from modelroute.analysis.design import Window
-from modelroute.analysis.engine import Assessment, State, advance, assess
+from modelroute.analysis.engine import Assessment, State, advance, assess, start_gate
 from modelroute.rollout.attempt import Progress, Record, weights_of
-from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.evidence import Tokens, WindowReading
 from modelroute.rollout.split import TOTAL
 
 SETTLE_MAX_S = 300.0
@@ -21,14 +21,18 @@ def went_live(record: Record, now: float) -> Record:
     """The gateway was seen to have the split: evidence starts with the first window that begins after that.
 
     The window in which the weights changed is skipped, whatever it holds: a window never spans a weight change.
+    What a silent gateway's windows seemed to prove of safety is dropped: nobody knows which split they show.
     """
     progress = record.progress
     if progress.live_at is not None:
         return record
     begin = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
+    engine = progress.engine
+    if progress.consumed_until > looks_from(replace(record, progress=replace(progress, consumed_until=-math.inf))):
+        engine = start_gate(record.attempt.design, engine)
     return Record(
         record.attempt,
-        replace(progress, live_at=now, consumed_until=max(progress.consumed_until, begin)),
+        replace(progress, live_at=now, consumed_until=max(progress.consumed_until, begin), engine=engine),
     )
 
 
@@ -43,12 +47,21 @@ def went_off(record: Record, now: float) -> Record:
 
 
 def settled_at(record: Record, scrape_interval_s: float) -> float | None:
-    """When this step's evidence starts (STATISTICS.md, Settle); None before the split is live."""
+    """When this step's evidence starts (STATISTICS.md, Settle); None before the split is live.
+
+    Verdicts may be late, and violations later than passes: then the growing arm would look better than it is for as
+    long as the judge takes, after the last of its requests from before the step.
+    """
     progress = record.progress
     if progress.live_at is None:
         return None
     wait = max(record.attempt.settle_min_s, 2 * scrape_interval_s, progress.slowest_p99_s)
-    return progress.live_at + min(wait, SETTLE_MAX_S)
+    return progress.live_at + min(wait, SETTLE_MAX_S) + record.attempt.judge_delay_s
+
+
+def slowest_p99_s(progress: Progress, reading: WindowReading) -> float:
+    """The largest 99th percentile of duration so far, `reading` included; ∞ (unknown, long) reads as `SETTLE_MAX_S`."""
+    return max(progress.slowest_p99_s, min(reading.slowest_p99_s or 0.0, SETTLE_MAX_S))
 
 
 def looks_from(record: Record) -> float:
@@ -84,7 +97,13 @@ def consume(record: Record, readings: Iterable[WindowReading], scrape_interval_s
 
 
 def window_of(record: Record, reading: WindowReading, scrape_interval_s: float) -> Window:
-    """What the engine is shown of `reading`, the next that `record` is about to take."""
+    """What the engine is shown of `reading`, the next that `record` is about to take.
+
+    Nothing, where it counts from before the split was live: a window after a missed scrape holds what that scrape would
+    have shown, and a window never spans a weight change.
+    """
+    if _spans_change(record, reading):
+        reading = replace(reading, outcomes={}, completions={})
     live = record.progress.live_at is not None
     asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
     settled = not live or _has_settled(record, reading, scrape_interval_s)
@@ -105,7 +124,8 @@ def folded(
             consumed_until=reading.end,
             requests=_counted(record, progress, reading) if settled else progress.requests,
             step_counts=_summed(progress, reading),
-            slowest_p99_s=max(progress.slowest_p99_s, reading.slowest_p99_s or 0.0),
+            tokens=_taken(progress, reading) if settled else progress.tokens,
+            slowest_p99_s=slowest_p99_s(progress, reading),
             unknown=reading.unknown,
             pause_breached=progress.pause_breached or found.pause_breached,
         ),
@@ -123,12 +143,26 @@ def is_settling(record: Record, scrape_interval_s: float) -> bool:
 
 def _has_settled(record: Record, reading: WindowReading, scrape_interval_s: float) -> bool:
     start = settled_at(record, scrape_interval_s)
-    return start is not None and reading.start >= start
+    return start is not None and _counted_from(reading) >= start
+
+
+def _counted_from(reading: WindowReading) -> float:
+    return reading.start if reading.counted_from is None else min(reading.start, reading.counted_from)
+
+
+def _spans_change(record: Record, reading: WindowReading) -> bool:
+    live_at = record.progress.live_at
+    return live_at is not None and _counted_from(reading) < live_at
 
 
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:
     names = [arm.name for arm in record.attempt.candidates]
     return {name: progress.requests.get(name, 0.0) + reading.completions.get(name, 0.0) for name in names}
+
+
+def _taken(progress: Progress, reading: WindowReading) -> dict[str, Tokens]:
+    nothing = Tokens(0.0, 0.0, 0.0)
+    return {**progress.tokens, **{arm: progress.tokens.get(arm, nothing) + new for arm, new in reading.tokens.items()}}
 
 
 def _summed(progress: Progress, reading: WindowReading) -> dict[tuple[str, str], tuple[float, float]]:

@@ -20,12 +20,28 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a model took: tokens read and generated, and the requests that it answered to the end; all ≥ 0."""
+
+    read: float
+    generated: float
+    requests: float
+
+    def __add__(self, more: Tokens) -> Tokens:
+        return Tokens(self.read + more.read, self.generated + more.generated, self.requests + more.requests)
+
+
+@dataclass(frozen=True, slots=True)
 class WindowReading:
     """One window of the wall clock (unix seconds). A key absent from `outcomes` has an `Unknown` that says why.
 
     `outcomes` by (objective, arm). `completions` is each arm's answered requests at the gateway; an arm absent from it
-    is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured.
+    is unknown too. `slowest_p99_s` is the largest 99th percentile of duration among the arms, where one was measured,
+    and ∞ where it lies above the histogram's last boundary.
     `boundaries` are those (seconds) behind `Outcomes.compared` of each latency objective that could be counted.
+    `tokens` of the arms whose tokens were asked for and are known.
+    `counted_from`: the earliest scrape that its counts go back to, long before `start` after a missed one; `start`
+    where it is not known.
     """
 
     start: float
@@ -34,4 +50,6 @@ class WindowReading:
     completions: Mapping[str, float]
     unknown: tuple[Unknown, ...]
     slowest_p99_s: float | None = None
+    counted_from: float | None = None
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    tokens: Mapping[str, Tokens] = field(default_factory=dict)

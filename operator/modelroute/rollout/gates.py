@@ -15,9 +15,10 @@ from modelroute.rollout.consume import looks_from, settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.words import count, duration, evidence
+from modelroute.rollout.words import clock_time, count, duration, evidence
 
 GATEWAY_POLL_S = 2.0
+GATEWAY_POLL_MAX_S = 30.0
 LEANING = math.log(2.0)
 """Log evidence above which harm is twice as likely as before the first look: docs/adr/0003."""
 
@@ -75,14 +76,16 @@ def gateway_is_live(view: View) -> Lack | None:
         return None
     if gateway.acceptance is Acceptance.REJECTED:
         return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, gateway.message, 10.0)
-    waited = duration(view.now - since)
-    phase = Phase.PROGRESSING if view.now - since < 60 else Phase.HOLDING
-    message = f"waiting for the gateway to accept the split ({waited} so far){_because(gateway.message)}"
-    return Lack(phase, Reason.WAITING_FOR_GATEWAY, message, GATEWAY_POLL_S)
+    waited_s = view.now - since
+    phase = Phase.PROGRESSING if waited_s < 60 else Phase.HOLDING
+    # Since when, and not for how long: a text that changes with every look would be written with every look.
+    message = f"{gateway.awaited} (since {clock_time(since)})"
+    return Lack(phase, Reason.WAITING_FOR_GATEWAY, message, poll_s(waited_s))
 
 
-def _because(message: str) -> str:
-    return f": {message}" if message else ""
+def poll_s(waited_s: float) -> float:
+    """Seconds until a gateway that has kept silent for `waited_s` is asked again: its word wakes the look anyway."""
+    return min(GATEWAY_POLL_MAX_S, max(GATEWAY_POLL_S, waited_s / 10))
 
 
 def spec_can_be_carried_out(view: View) -> Lack | None:
@@ -90,6 +93,18 @@ def spec_can_be_carried_out(view: View) -> Lack | None:
         return None
     problem = view.seen.problems[0]
     return Lack(Phase.HOLDING, problem.reason, f"the spec cannot be carried out as it is: {problem.message}")
+
+
+def way_back_is_open(view: View) -> Lack | None:
+    """No more traffic for a candidate whose traffic nobody could take back."""
+    if view.waived or not view.seen.cannot_return:
+        return None
+    problem = view.seen.cannot_return[0]
+    message = (
+        f"{problem.message}: nobody could take the traffic back, so there is no more for the candidate; keep the old"
+        f" version running until the end, or go on without it with {_action(view, 'promote')}"
+    )
+    return Lack(Phase.HOLDING, problem.reason, message)
 
 
 def not_paused(view: View) -> Lack | None:
@@ -124,6 +139,19 @@ def nothing_to_pause_for(view: View) -> Lack | None:
         Reason.HARM_DETECTED,
         f"an objective with onBreach: Pause is breached; go back with {_action(view, 'abort')}, or change the spec",
     )
+
+
+def clock_is_not_behind(view: View) -> Lack | None:
+    """Windows that were looked at lie ahead: the clock was set back, and until it has caught up no harm is seen."""
+    progress = view.record.progress
+    ahead_s = progress.consumed_until - view.now
+    if ahead_s <= view.record.attempt.window_s:
+        return None
+    message = (
+        f"the operator's clock was set back: what was counted is looked at again in {duration(ahead_s)};"
+        f" {_action(view, 'abort')} goes back now"
+    )
+    return Lack(Phase.HOLDING, Reason.CLOCK_BEHIND, message)
 
 
 def evidence_is_current(view: View) -> Lack | None:
@@ -273,7 +301,7 @@ def reference_keeps_the_bound(view: View) -> Lack | None:
     if not shared:
         return None
     told = ", ".join(f"{each.objective} ({each.in_words()})" for each in shared)
-    message = f"max is broken, and by the reference too, so the candidate is not to blame: {told}"
+    message = f"max is broken, and the candidate is not shown to be worse than its reference meanwhile: {told}"
     return Lack(Phase.HOLDING, Reason.REFERENCE_BREACHES_TOO, message)
 
 
@@ -291,9 +319,11 @@ CHECKS: tuple[Check, ...] = (
     route_is_ours_alone,
     gateway_is_live,
     spec_can_be_carried_out,
+    way_back_is_open,
     not_paused,
     nothing_to_pause_for,
     is_in_time,
+    clock_is_not_behind,
     evidence_is_current,
     split_is_as_asked,
     reference_keeps_the_bound,

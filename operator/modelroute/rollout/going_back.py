@@ -9,7 +9,7 @@ from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import GATEWAY_POLL_S
-from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, split_of
 from modelroute.rollout.words import duration
@@ -27,7 +27,7 @@ FOUGHT_OVER: Final = (
 )
 
 
-def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
+def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> Decision:
     """Latch `verdict` and ask for the stable split. Nothing is checked first: a rollback waits for nothing."""
     back = Record(
         record.attempt,
@@ -49,7 +49,7 @@ def go_back(record: Record, verdict: Verdict, now: float) -> Decision:
         Announcement(verdict.reason, verdict.message, warning=not blameless),
         Announcement(Reason.ROLLING_BACK, f"attempt {record.attempt.number} goes back to {in_words(weights_of(back))}"),
     )
-    return replace(_asking(back, "waiting for the gateway to accept the split"), announcements=said)
+    return replace(_asking(back, gateway.not_yet), announcements=said)
 
 
 def is_noted(seen: Observation, record: Record) -> bool:
@@ -74,16 +74,15 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
             return _done(record, " (there is no route)", now)
         if _carries_stable(seen, record) and waited >= CONFIRMATION_DEADLINE_S:
             return _done(record, f" (not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})", now)
-        because = f": {seen.gateway.message}" if seen.gateway.message else ""
         # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
         bare = seen.gateway.acceptance is Acceptance.REJECTED
         if seen.gateway.contended:
-            because = f": {FOUGHT_OVER}"
-        return _asking(record, f"waiting for the gateway to accept the split{because}", bare=bare)
+            return _asking(record, FOUGHT_OVER, bare=bare)
+        return _asking(record, seen.gateway.awaited, bare=bare)
     noisy = _still_answering(seen, record)
     record = _looked(seen, record)
     if noisy and now - live_at < SILENCE_DEADLINE_S:
-        return _asking(record, f"waiting to see that {', '.join(noisy)} gets no more requests")
+        return _asking(record, f"{', '.join(noisy)} was not seen without requests yet")
     remark = f" (not seen to stop within {duration(SILENCE_DEADLINE_S)}: {', '.join(noisy)})" if noisy else ""
     return _done(record, remark, now)
 
@@ -116,7 +115,7 @@ def _asking(record: Record, message: str, *, bare: bool = False) -> Decision:
     return Decision(
         Phase.ROLLING_BACK,
         Reason.ROLLING_BACK,
-        f"going back to {in_words(weights_of(record))}{why}. Now {message}",
+        f"going back to {in_words(weights_of(record))}{why}. Waiting: {message}",
         _order(record, bare=bare),
         record=record,
         lacking=(message,),

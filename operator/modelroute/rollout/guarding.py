@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from modelroute.analysis.design import Objective
 from modelroute.analysis.detector import Alarm, Guard, Watched, advance_guard, alarms, start_guard
 from modelroute.rollout.attempt import OnGuardBreach, Progress, Record, Stage, Verdict
 from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.observation import Observation, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import Split, same_traffic
 from modelroute.rollout.words import duration
 
 CHECKPOINT_S = 300.0
@@ -24,13 +26,39 @@ LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
 
 
-def guard_of(plan: Plan, record: Record, terms: Terms) -> Guard:
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the promoted split is held to: by the spec where it wants this split, else by what was frozen with it.
+
+    A spec that asks for something else (and is paused, refused, or waits for its metrics) says nothing about what has
+    the traffic meanwhile.
+    """
+
+    objectives: tuple[Objective, ...]
+    split: Split
+    revision: str
+
+
+def is_held_by_attempt(plan: Plan | None, record: Record) -> bool:
+    """Whether the spec (unreadable: None) wants another split than the one that `record` promoted."""
+    return plan is None or not same_traffic(plan.split, record.attempt.wanted)
+
+
+def held_to(seen: Observation, record: Record) -> Held:
+    plan, attempt = seen.plan, record.attempt
+    if plan is None or is_held_by_attempt(plan, record):
+        kept = tuple(each for each in attempt.design.objectives if each.name not in seen.redefined)
+        return Held(kept, attempt.wanted, attempt.revision)
+    return Held(plan.objectives, plan.split, plan.revision)
+
+
+def guard_of(held: Held, record: Record, terms: Terms) -> Guard:
     """What is watched: every objective with a `max`, of every model that has traffic."""
     watched = tuple(
         Watched(objective.name, share.model, objective.limit)
-        for objective in plan.objectives
+        for objective in held.objectives
         if objective.limit is not None
-        for share in plan.split
+        for share in held.split
         if share.weight
     )
     return Guard(watched, terms.window_s, record.attempt.guard.false_alarms_per_year, terms.overdispersion)
@@ -87,18 +115,21 @@ def verdict_of(alarm: Alarm, now: float) -> Verdict:
     return Verdict(Reason.GUARD_BREACHED, message, now, alarm.watched.objective, alarm.watched.arm)
 
 
-def in_words(seen: Observation, record: Record, guard: Guard, now: float) -> str:
+def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
     """What is watched, what is not, and whether a breach takes the promotion back."""
-    objectives = seen.plan.objectives if seen.plan is not None else ()
-    watched = [each.name for each in objectives if each.limit is not None]
-    blind = [each.name for each in objectives if each.limit is None]
+    watched = [each.name for each in held.objectives if each.limit is not None]
+    blind = [each.name for each in held.objectives if each.limit is None]
     told = f"watches {', '.join(watched)}" if watched else "watches nothing: no objective has a max"
     if blind and watched:
         told += f"; cannot watch {', '.join(blind)}, which has no max" if len(blind) == 1 else (
             f"; cannot watch {', '.join(blind)}, which have no max"
         )  # fmt: skip
-    if not guard.watched:
+    if seen.redefined:
+        told += f"; {', '.join(sorted(seen.redefined))} is not watched, for the spec means something else by it now"
+    if not watched:
         return told
+    if seen.look.problem is not None:
+        told += f"; sees nothing now ({seen.look.problem.message})"
     if not is_baking(record, now):
         return f"{told}; a breach is reported"
     if seen.cannot_return:

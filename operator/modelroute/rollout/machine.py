@@ -44,7 +44,7 @@ def _token_due(seen: Observation, decision: Decision) -> str:
         return token_of(after)
     if decision.phase is not Phase.ROLLED_BACK:
         return ""
-    return token_of(after) if after is not None else seen.noted_token
+    return token_of(after) if after is not None else seen.retry_token
 
 
 def _decide(seen: Observation, now: float) -> Decision:
@@ -56,7 +56,7 @@ def _decide(seen: Observation, now: float) -> Decision:
                 return _asked(seen, seen.record, now)
             case Stage.PROMOTED if is_noted(seen, seen.record):
                 # The guard took it back, and only the route could be told.
-                return go_back(_unfinished(seen.record), noted_verdict(now), now)
+                return go_back(seen.gateway, _unfinished(seen.record), noted_verdict(now), now)
             case Stage.PROMOTED | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
                 pass
             case other:
@@ -77,7 +77,7 @@ def _asked(seen: Observation, record: Record, now: float) -> Decision:
     if record.progress.stage is Stage.ROLLING_BACK:
         decision = going_back(seen, record, now)
     elif taken is not None and taken.verdict is not None:
-        decision = go_back(record, taken.verdict, now)
+        decision = go_back(seen.gateway, record, taken.verdict, now)
     else:
         decision = under_way(seen, record, now)
     if isinstance(outcome, Refused):

@@ -10,6 +10,7 @@ from modelroute.rollout.attempt import Record, Stage, token_of
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal
 from modelroute.rollout.split import Backend, Split
 
 
@@ -29,6 +30,7 @@ class Gateway:
 
     `weights` are those in the route's rule, the one of index `rule`; `stable` and `rollback_of` are what the operator
     noted on the route itself. `contended`: somebody else keeps changing the weights, so they are no longer restored.
+    `parents`: who is to take the route, as `namespace/name`.
     """
 
     acceptance: Acceptance
@@ -38,6 +40,22 @@ class Gateway:
     rollback_of: str = ""
     rule: int = 0
     contended: bool = False
+    parents: tuple[str, ...] = ()
+
+    @property
+    def awaited(self) -> str:
+        """What a split that was ordered before this was seen still waits for."""
+        return self.message or self.not_yet
+
+    @property
+    def not_yet(self) -> str:
+        """Whom a split that is ordered now will wait for."""
+        if not self.parents:
+            return "the gateway has not accepted the split yet"
+        *others, last = self.parents
+        if not others:
+            return f"Gateway {last} has not accepted the split yet"
+        return f"Gateways {', '.join(others)} and {last} have not all accepted the split yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +82,26 @@ class Problem:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The operator's settings that are frozen into an attempt; times in seconds. `overdispersion` D ≥ 1 is the largest
-    number of requests that the gateway assigns together."""
+    number of requests that the gateway assigns together, `judge_delay_s` how late verdicts may be, 0 where there
+    is no judge.
+    """
 
     window_s: float
     settle_min_s: float
     scrape_interval_s: float
     overdispersion: float = 1.0
+    judge_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status.
 
-    `refused_revision`: what the last status called rolled back, empty where it did not. `request`: the action that a
-    person asks for and nobody has dealt with yet, empty where there is none; `noted_token`: the one that the last
-    status called due. `cannot_return`: why the backends that a promotion came from could not take the traffic now.
+    `refused` and `was_going_back` (an attempt is on its way back) are what the last status noted: they count where the
+    record is gone. `request`: the action that a person asks for and nobody has dealt with yet, empty where there is
+    none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an attempt
+    or a promotion came from could not take the traffic now.
+    `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
     seconds): when this process last saw the route with the step's weights, None where it never did.
     """
@@ -92,18 +115,20 @@ class Observation:
     gateway: Gateway
     look: Look
     terms: Terms
-    refused_revision: str = ""
+    refused: Refusal | None = None
+    was_going_back: bool = False
     request: str = ""
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()
     carried_at: float | None = None
     moved_away: bool = False
+    redefined: frozenset[str] = frozenset()
 
     @property
     def retry_token(self) -> str:
         """The token with which `retry` is due, empty where nothing was rolled back."""
         if self.record is None:
-            return self.noted_token if self.refused_revision else ""
+            return self.refused.token if self.refused is not None else ""
         if self.record.progress.stage not in {Stage.ROLLED_BACK, Stage.ABORTED}:
             return ""
         return token_of(self.record)

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     ROUTE_NOT_WRITTEN = "RouteNotWritten"
     GATEWAY_REJECTED = "GatewayRejected"
     ROUTE_CONTENDED = "RouteContended"
+    ROUTE_OVERLAPS = "RouteOverlaps"
 
     # Evidence.
     EVIDENCE_CURRENT = "EvidenceCurrent"
@@ -39,8 +40,10 @@ class Reason(StrEnum):
     SCRAPE_GAP = "ScrapeGap"
     NOT_A_NUMBER = "NotANumber"
     AMBIGUOUS_SERIES = "AmbiguousSeries"
+    COUNTERS_DISAGREE = "CountersDisagree"
     JUDGE_SILENT = "JudgeSilent"
     LOW_COVERAGE = "LowCoverage"
+    CLOCK_BEHIND = "ClockBehind"
 
     # The rollout.
     STABLE = "Stable"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
@@ -17,6 +18,7 @@ from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.places import placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.split import Split, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
@@ -31,7 +33,8 @@ def stable_split(seen: Observation) -> Split | None:
 
     Only backends with traffic: what an old attempt left at 0 is no part of the next one.
     """
-    found = seen.gateway.stable or seen.noted
+    # The note on the route may be older than the way back: where that was not written yet, the status knows better.
+    found = seen.noted or seen.gateway.stable if seen.was_going_back else seen.gateway.stable or seen.noted
     if seen.record is not None:
         match seen.record.progress.stage:
             case Stage.PROMOTED:
@@ -44,7 +47,17 @@ def stable_split(seen: Observation) -> Split | None:
 
 
 def at_rest(seen: Observation, now: float) -> Decision:
+    """The guard looks first: whatever keeps the spec from being carried out does not keep harm from being seen."""
+    watch = _watch(seen, now)
+    if watch.back is not None:
+        return watch.back
+    return watch.beside(_settled(seen, now))
+
+
+def _settled(seen: Observation, now: float) -> Decision:
     plan, stable = seen.plan, stable_split(seen)
+    if stable is not None and (unfinished := _way_back(seen, stable)) is not None:
+        return unfinished
     if plan is None or stable is None or _forbids(seen, plan, stable):
         if plan is None or seen.problems:
             return _cannot_be_carried_out(seen, stable)
@@ -54,8 +67,7 @@ def at_rest(seen: Observation, now: float) -> Decision:
         return waiting
     live = words_of(stable)
     if same_traffic(plan.split, stable):
-        resting = Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
-        return _guarded(seen, plan, resting, now)
+        return Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
     if (back := _rolled_back(seen, plan, order)) is not None:
         return back
     if plan.paused:
@@ -67,28 +79,64 @@ def at_rest(seen: Observation, now: float) -> Decision:
     return begin(seen, plan, stable, _resting_split(seen, stable, now), now)
 
 
-def _guarded(seen: Observation, plan: Plan, resting: Decision, now: float) -> Decision:
-    """A promoted split at rest, watched: an alarm takes it back while it bakes, and is reported after that."""
+def _way_back(seen: Observation, stable: Split) -> Decision | None:
+    """The record of an attempt that was going back is gone: its weights go back all the same, before anything else."""
+    live = {backend: weight for backend, weight in seen.gateway.weights.items() if weight}
+    if seen.record is not None or not seen.was_going_back or live == {s.backend: s.weight for s in stable}:
+        return None
+    why = f" because {seen.refused.told}" if seen.refused is not None else ""
+    message = f"going back to {words_of(stable)}{why}. Its ModelRollout is gone: waiting for the route to carry that"
+    order = RouteOrder(stable, stable, rollback_of=seen.gateway.rollback_of or f"{seen.name}-{seen.attempts}")
+    return Decision(Phase.ROLLING_BACK, Reason.ROLLING_BACK, message, order, wake_after_s=GATEWAY_POLL_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What the guard of a promoted split found: the way back, or what goes along with any other decision at rest."""
+
+    back: Decision | None = None
+    words: str = ""
+    record: Record | None = None
+    said: tuple[Announcement, ...] = ()
+    wake_after_s: float = math.inf
+
+    def beside(self, decision: Decision) -> Decision:
+        decision = replace(decision, announcements=(*self.said, *decision.announcements))
+        if decision.fresh:
+            # The next attempt begins; the guard of the last one ends with that.
+            return decision
+        return replace(
+            decision,
+            guard=self.words,
+            record=decision.record or self.record,
+            wake_after_s=min(decision.wake_after_s, self.wake_after_s),
+        )
+
+
+def _watch(seen: Observation, now: float) -> _Watch:
+    """A promoted split, watched: an alarm takes it back while it bakes, and is reported after that."""
     record = seen.record
-    if record is None or record.progress.stage is not Stage.PROMOTED or seen.look.problem is not None:
-        return resting
-    guard, baking = guard_of(plan, record, seen.terms), is_baking(record, now)
-    resting = replace(resting, guard=guarding.in_words(seen, record, guard, now))
-    if not guard.watched:
-        return resting
-    progress = fold(guard, record.progress, seen.look.readings, revision=plan.revision)
+    if record is None or record.progress.stage is not Stage.PROMOTED:
+        return _Watch()
+    held = guarding.held_to(seen, record)
+    guard, baking = guard_of(held, record, seen.terms), is_baking(record, now)
+    words = guarding.in_words(seen, record, held, now)
+    wake_after_s = 15.0 if baking else math.inf
+    if not guard.watched or seen.look.problem is not None:
+        return _Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
+    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
     progress = placed(seen.gateway, Record(record.attempt, progress)).progress
     if (alarm := broken(guard, progress)) is not None:
         verdict = verdict_of(alarm, now)
-        if baking and not seen.cannot_return and plan.revision == record.attempt.revision:
-            return go_back(Record(record.attempt, replace(progress, finished_at=None)), verdict, now)
+        if baking and not seen.cannot_return and held.revision == record.attempt.revision:
+            back = Record(record.attempt, replace(progress, finished_at=None))
+            return _Watch(go_back(seen.gateway, back, verdict, now))
         until = max((reading.end for reading in seen.look.readings), default=now)
         afresh = replace(progress, guard=replace(start_guard(guard), until=until))
         said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
-        return replace(resting, record=Record(record.attempt, afresh), announcements=(said,))
-    if is_due(record.progress, progress, baking=baking):
-        resting = replace(resting, record=Record(record.attempt, progress))
-    return replace(resting, wake_after_s=15.0) if baking else resting
+        return _Watch(words=words, record=Record(record.attempt, afresh), said=(said,), wake_after_s=wake_after_s)
+    due = is_due(record.progress, progress, baking=baking)
+    return _Watch(words=words, record=Record(record.attempt, progress) if due else None, wake_after_s=wake_after_s)
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
@@ -101,10 +149,16 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
     problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
     absent = seen.gateway.acceptance is Acceptance.ABSENT
     rest = "no route is made" if stable is None else f"the live route stays as it was: {words_of(stable)}"
+    order = None
+    if problem.reason is Reason.RECORD_UNREADABLE and stable is not None:
+        # Nobody can say what its candidates do to people: they get nothing until somebody can.
+        order = RouteOrder(stable, stable)
+        rest = f"until then all traffic is where it was before: {words_of(stable)}"
     return Decision(
         Phase.PENDING if absent else Phase.HOLDING,
         problem.reason,
         f"{problem.message}; {rest}",
+        order,
         lacking=tuple(each.message for each in seen.problems),
         stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
         wake_after_s=15.0,
@@ -147,26 +201,18 @@ def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
         return Decision(phase, Reason.GATEWAY_REJECTED, message, order, lacking=(message,), wake_after_s=10.0)
     if seen.gateway.acceptance is Acceptance.LIVE and live == asked:
         return None
-    message = f"waiting for the gateway to accept the route with {words_of(order.split)}"
-    if seen.gateway.message:
-        message += f": {seen.gateway.message}"
+    message = f"{words_of(order.split)} is ordered, and waits: {seen.gateway.awaited}"
     return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=GATEWAY_POLL_S)
 
 
 def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
     """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
-    if seen.record is None:
-        # The record was deleted; the status still knows.
-        refused, told = seen.refused_revision, "an attempt whose ModelRollout is gone was rolled back"
-    elif seen.record.progress.stage in {Stage.ROLLED_BACK, Stage.ABORTED}:
-        verdict = seen.record.progress.verdict
-        refused = seen.record.attempt.revision
-        why = verdict.message if verdict else "no reason was kept"
-        told = f"attempt {seen.record.attempt.number} was rolled back: {why}"
-    else:
+    # Where the record was deleted, the status still knows.
+    refused = seen.refused if seen.record is None else refusal_of(seen.record)
+    if refused is None or refused.revision != plan.revision or wants_retry(seen):
         return None
-    if refused != plan.revision or wants_retry(seen):
-        return None
+    gone = " (its ModelRollout is gone)" if seen.record is None else ""
+    told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}"
     retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
     message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 from modelroute.analysis.design import Design
 from modelroute.analysis.engine import start
+from modelroute.analysis.layout import layout_of
 from modelroute.rollout.attempt import (
     Attempt,
     Progress,
@@ -26,6 +28,9 @@ from modelroute.rollout.split import Arm, Split, arms_between, in_words, weights
 from modelroute.rollout.under_way import asking, step_started
 from modelroute.rollout.verbs import wants_retry
 
+MAX_PROCESSES: Final = 1_000
+"""Of one attempt. Each takes some 200 characters of the engine's state, for which there is room for 262,144."""
+
 
 def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: float) -> Decision:
     """The first step of a new attempt from `stable` on; `resting` is how the route carries it now."""
@@ -38,7 +43,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
         overdispersion=seen.terms.overdispersion,
         checks_split=True,
     )
-    if (never := _never_proven(design, arms, plan)) is not None:
+    if (never := _never_proven(design, arms, plan) or _too_large(design)) is not None:
         order = RouteOrder(resting, stable)
         message = f"{never.message}; live: {words_of(stable)}"
         return Decision(Phase.HOLDING, never.reason, message, order, lacking=(never.message,), stalled=True)
@@ -52,6 +57,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
         design=design,
         window_s=seen.terms.window_s,
         settle_min_s=seen.terms.settle_min_s,
+        judge_delay_s=seen.terms.judge_delay_s,
         deadline=plan.deadline,
         guard=plan.guard,
         trigger=Trigger.RETRY if retried else Trigger.FIRST_APPLY if number == 1 else Trigger.SPEC_CHANGED,
@@ -72,7 +78,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
     said = Announcement(Reason.ROLLOUT_STARTED, f"attempt {number}: from {back} to {there} in {len(plan.steps)} steps")
     taken = (Announcement(Reason.ACTION_TAKEN, f"retry: attempt {number} starts"),) if retried else ()
     return replace(
-        asking(record, GATEWAY_POLL_S),
+        asking(seen.gateway, record, GATEWAY_POLL_S),
         fresh=True,
         announcements=(*taken, said, step_started(record)),
         handled=seen.request if retried else "",
@@ -84,7 +90,21 @@ def _serial(seen: Observation) -> int:
     if seen.record is not None:
         return seen.record.progress.serial
     noted = seen.noted_token.rpartition(".")[2]
-    return int(noted) if noted.isdecimal() else seen.attempts
+    refused = seen.refused.serial if seen.refused is not None else 0
+    return max(int(noted) if noted.isdecimal() else 0, refused, seen.attempts)
+
+
+def _too_large(design: Design) -> Problem | None:
+    """More processes than a ModelRollout could keep: every look would fail to be written down."""
+    rows = len(layout_of(design).rows)
+    if rows <= MAX_PROCESSES:
+        return None
+    message = (
+        f"spec.objectives: {len(design.objectives)} of them for {len(design.comparisons)} candidates at once, at every"
+        f" boundary of the histogram, are {rows:,} tests, and a ModelRollout can keep {MAX_PROCESSES:,}: change fewer"
+        " models at a time, or leave objectives or boundaries out"
+    )
+    return Problem(Reason.INVALID_SPEC, message)
 
 
 def _never_proven(design: Design, arms: Sequence[Arm], plan: Plan) -> Problem | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modelroute.analysis.engine import assess
+from modelroute.analysis.engine import assess, start_gate
 from modelroute.rollout.attempt import OnDeadline, Record, Stage, Verdict, weights_of
 from modelroute.rollout.changed import carries, counted_before, held, interrupted, is_over, keeps_from_restoring
 from modelroute.rollout.clock import deadline_at, is_overdue, stopped
@@ -14,7 +14,7 @@ from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrde
 from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
 from modelroute.rollout.going_back import go_back, is_noted, noted_verdict
 from modelroute.rollout.harm import harm_in
-from modelroute.rollout.observation import Acceptance, Observation
+from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.places import placed
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
@@ -23,7 +23,7 @@ from modelroute.rollout.words import duration
 
 def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
-        return go_back(record, changed, now)
+        return go_back(seen.gateway, record, changed, now)
     record = interrupted(seen, record)
     if record.progress.live_until is not None:
         record = consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
@@ -36,19 +36,19 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
         record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
-        return go_back(record, harm, now)
+        return go_back(seen.gateway, record, harm, now)
     if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
-        return go_back(record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
+        return go_back(seen.gateway, record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
     if is_noted(seen, record):
-        return go_back(record, noted_verdict(now), now)
+        return go_back(seen.gateway, record, noted_verdict(now), now)
     if (lack := keeps_from_restoring(View(seen, record, assessment, now))) is not None:
         return held(View(seen, record, assessment, now), lack, where(record))
     if is_over(seen, record):
         record = went_off(record, now)
     lacking = lacks(View(seen, record, assessment, now))
     if not lacking:
-        return leave_step(record, now)
+        return leave_step(seen.gateway, record, now)
     return _waiting(seen, record, lacking, now)
 
 
@@ -62,14 +62,14 @@ def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: fl
     # The deadline's clock runs for what the rollout itself lacks, not for a person who takes their time.
     paused = any(lack.phase is Phase.PAUSED for lack in lacking)
     record = stopped(record, now, still=paused or first.phase is Phase.AWAITING_APPROVAL)
-    onward = asking(record, min([*waits, record.attempt.window_s]))
+    onward = asking(seen.gateway, record, min([*waits, record.attempt.window_s]))
     return replace(
         onward,
         # Somebody else's hands on the route: writing it again would only go on with the quarrel.
         order=None if seen.gateway.contended else onward.order,
         phase=first.phase,
         reason=first.reason,
-        message=f"{where(record)}. Waiting: {first.message}",
+        message=f"{_standing(record)}. Waiting: {first.message}",
         lacking=tuple(lack.message for lack in lacking),
         stalled=first.stalled,
         deadline_at=deadline_at(record, now),
@@ -96,13 +96,15 @@ def _is_live(seen: Observation, record: Record) -> bool:
     return seen.gateway.acceptance is Acceptance.LIVE and carries(seen, record)
 
 
-def leave_step(record: Record, now: float) -> Decision:
+def leave_step(gateway: Gateway, record: Record, now: float) -> Decision:
     record = stopped(record, now, still=False)
     attempt, progress = record.attempt, record.progress
     passed = Announcement(Reason.STEP_PASSED, f"{where(record)}: no harm shown, all conditions met")
     if progress.step + 1 < len(attempt.steps):
         further = replace(
             progress,
+            # Two steps may ask for the same weights, in whole numbers: the proof starts afresh all the same.
+            engine=start_gate(attempt.design, progress.engine),
             step=progress.step + 1,
             step_at=now,
             live_at=None,
@@ -113,7 +115,7 @@ def leave_step(record: Record, now: float) -> Decision:
             serial=progress.serial + 1,
         )
         onward = Record(attempt, further)
-        return replace(asking(onward, GATEWAY_POLL_S), announcements=(passed, step_started(onward)))
+        return replace(asking(gateway, onward, GATEWAY_POLL_S), announcements=(passed, step_started(onward)))
     done = Record(attempt, replace(progress, stage=Stage.PROMOTED, finished_at=now, serial=progress.serial + 1))
     said = Announcement(Reason.PROMOTED, f"attempt {attempt.number} is done: {in_words(weights_at(attempt.arms, 100))}")
     return Decision(
@@ -127,16 +129,21 @@ def leave_step(record: Record, now: float) -> Decision:
     )
 
 
-def asking(record: Record, wake_after_s: float) -> Decision:
+def asking(gateway: Gateway, record: Record, wake_after_s: float) -> Decision:
     """Ask the gateway for the weights of the record's step."""
     return Decision(
         Phase.PROGRESSING,
         Reason.STEP_STARTED,
-        f"{where(record)}. Waiting: the gateway to accept the split",
+        f"{_standing(record)}. Waiting: {gateway.not_yet}",
         RouteOrder(split_of(record.attempt.arms, weights_of(record)), record.attempt.stable),
         record=record,
         wake_after_s=wake_after_s,
     )
+
+
+def _standing(record: Record) -> str:
+    """Where the attempt is, and whether users meet it already."""
+    return where(record) if record.progress.live_at is not None else f"{where(record)}, ordered and not live yet"
 
 
 def step_started(record: Record) -> Announcement:

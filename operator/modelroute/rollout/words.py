@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 
 def duration(seconds: float) -> str:
@@ -15,6 +16,11 @@ def duration(seconds: float) -> str:
     if minutes:
         return f"{minutes}m{left:02d}s" if left else f"{minutes}m"
     return f"{left}s"
+
+
+def clock_time(seconds: float) -> str:
+    """'14:03:05 UTC', of unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%S UTC")
 
 
 def evidence(log: float) -> str:

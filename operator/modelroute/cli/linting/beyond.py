@@ -11,11 +11,11 @@ from modelroute.api.objectives import CounterRef, Metric, OnBreach
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.steps import GuardOnBreach, MetricsSource, Require
 from modelroute.cli.linting.finding import Finding, error, warning
-from modelroute.controller.spec import gaps_in, plan_of
+from modelroute.controller.spec import gaps_in, indistinct_in, plan_of
+from modelroute.metrics.counters import PLACEHOLDERS
 from modelroute.rollout.attempt import comparisons_of
 from modelroute.rollout.split import Arm, arms_between, in_words, weights_at
 
-PLACEHOLDERS: Final = ("arm", "namespace", "backend")
 _PLACEHOLDER: Final = re.compile(r"\$\(([^)]*)(\)?)")
 
 
@@ -24,12 +24,14 @@ def beyond_the_schema(spec: ModelRouteSpec, namespace: str) -> Iterator[Finding]
     yield from _weights(spec)
     yield from _first_rollout(spec, namespace)
     yield from _labels(spec)
+    for field, what in indistinct_in(spec, namespace):
+        yield error(field, what)
     yield from _gateway(spec, namespace)
     yield from _guard(spec)
     for gap in gaps_in(spec):
         if gap.blocks:
             yield error(gap.field, f"{gap.message}; no rollout would start")
-        elif not gap.field.endswith(".price"):
+        else:
             yield warning(gap.field, gap.message)
     if spec.paused:
         yield warning("spec.paused", "as long as it is true, nothing is promoted")
@@ -103,11 +105,12 @@ def _counter(counter: CounterRef, at: str) -> Iterator[Finding]:
                 yield error(f"{at}.labels.{label}", f"{value!r} lacks the closing bracket of a placeholder: {known}")
             elif found[1] not in PLACEHOLDERS:
                 yield error(f"{at}.labels.{label}", f"$({found[1]}) is no placeholder; there are {known}")
-    if not used & {"arm", "backend"}:
+    if "arm" in used and "backend" not in used:
         yield warning(
             f"{at}.labels",
-            "nothing tells the models apart: without a label of $(arm) or $(backend) every model has the same counter, "
-            "for example service: $(backend)",
+            "$(arm) tells models apart, and not two versions of one: when a backendRef changes, the old and the new "
+            "version have the same counter and nothing is known; add a label of $(backend), for example "
+            "service: $(backend)",
         )
 
 

@@ -110,7 +110,7 @@ def evidence_chart(rollout: ModelRollout) -> str:
     for power in range(-1, math.floor(high) + 1):
         at = x(10.0**power)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{above}" y2="{height - 28}"/>')
-        parts.append(f'<text class="tick middle" x="{at:.1f}" y="{height - 12}">{10.0**power:,g}</text>')
+        parts.append(f'<text class="tick middle" x="{at:.1f}" y="{height - 12}">{10.0**power:,.7g}</text>')
     for index, bar in enumerate(bars):
         y = above + 4 + row * index
         kind = "harm" if bar.weight >= limit else "leaning" if bar.weight >= math.sqrt(limit) else "calm"

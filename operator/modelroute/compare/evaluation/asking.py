@@ -12,17 +12,23 @@ from typing import Any, Final
 
 import aiohttp
 
+from modelroute.compare.suites.likeliest import Token, told_tokens
+
 RETRIED: Final = frozenset({429, 503})
 """Statuses that say "later": these are asked again, and only the last try is timed."""
 TRIES: Final = 3
 LONGEST_WAIT_S: Final = 30.0
 MISCONFIGURED: Final = frozenset({401, 403, 404})
+FEWER_LOGPROBS: Final = 5
+"""Alternatives at a token that servers allow which do not allow as many as the API does."""
 _MOST_SAID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. Seconds; `error` None where an answer came, `unreachable` where nobody listened at all."""
+    """What came back. Seconds; `error` None where an answer came, `unreachable` where nobody listened at all; `tokens`
+    where log-probabilities were asked for and told.
+    """
 
     text: str | None = None
     latency_s: float | None = None
@@ -33,6 +39,7 @@ class Reply:
     error: str | None = None
     unreachable: bool = False
     status: int | None = None
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(slots=True)
@@ -43,7 +50,7 @@ class _Heard:
     first_at: float | None = None
     finish_reason: str | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
-    done: bool = False
+    tokens: list[Token] = field(default_factory=list)
 
 
 class BadAnswer(Exception):
@@ -84,6 +91,8 @@ def _put_otherwise(payload: Mapping[str, Any], refusal: str) -> dict[str, Any] |
     if "max_completion_tokens" in refusal and "max_tokens" in payload:
         rest = {name: value for name, value in payload.items() if name != "max_tokens"}
         return {**rest, "max_completion_tokens": payload["max_tokens"]}
+    if payload.get("top_logprobs", 0) > FEWER_LOGPROBS and "top_logprobs" in refusal:
+        return {**payload, "top_logprobs": FEWER_LOGPROBS}
     for name in ("stream_options", "temperature", "seed"):
         if name in payload and re.search(rf"\b{name}\b", refusal):
             return {key: value for key, value in payload.items() if key != name}
@@ -121,6 +130,7 @@ async def _ask_once(
         output_tokens=_count(usage.get("completion_tokens")),
         finish_reason=heard.finish_reason,
         status=response.status,
+        tokens=tuple(heard.tokens),
     ), None
 
 
@@ -132,11 +142,11 @@ async def _hear(response: aiohttp.ClientResponse) -> _Heard:
         return heard
     async for data in _events(response.content):
         if data == "[DONE]":
-            heard.done = True
             break
         _chunk(json.loads(data), heard)
-    if not heard.done and heard.finish_reason is None:
-        raise BadAnswer("the stream broke off before the answer ended")
+    if heard.finish_reason is None:
+        # [DONE] alone is no end: llama-cpp-python sends it when another request interrupts this one.
+        raise BadAnswer("the stream broke off before the answer ended (it gave no finish_reason)")
     return heard
 
 
@@ -157,6 +167,7 @@ def _chunk(chunk: Any, heard: _Heard) -> None:
         if text := (choice.get("delta") or {}).get("content"):
             heard.first_at = heard.first_at or time.perf_counter()
             heard.parts.append(text)
+        heard.tokens += told_tokens(choice.get("logprobs"))
         heard.finish_reason = choice.get("finish_reason") or heard.finish_reason
 
 
@@ -166,6 +177,7 @@ def _whole(body: Any, heard: _Heard) -> None:
         heard.parts.append(choice["message"]["content"] or "")
     except (KeyError, IndexError, TypeError) as error:
         raise BadAnswer("the answer has no choices[0].message.content") from error
+    heard.tokens += told_tokens(choice.get("logprobs"))
     heard.finish_reason = choice.get("finish_reason")
     heard.usage = body.get("usage") or {}
 

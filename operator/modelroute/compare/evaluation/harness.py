@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Any
@@ -21,9 +21,11 @@ from modelroute.compare.domain import Model
 from modelroute.compare.evaluation.asking import Reply
 from modelroute.compare.evaluation.ceiling import Ceiling
 from modelroute.compare.evaluation.pool import Endpoint, Request, ask_all
+from modelroute.compare.evaluation.probing import TOP_LOGPROBS
 from modelroute.compare.extras import need
+from modelroute.compare.suites.likeliest import Token
 from modelroute.compare.suites.scoring import score
-from modelroute.compare.suites.suite import SCORES, Item, Suite
+from modelroute.compare.suites.suite import SCORES, Item, Method, Suite
 
 need("eval")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -63,6 +65,8 @@ class MeasuredChat(LocalChatCompletion):  # type: ignore[misc]  # lm-eval ships 
         self._ceiling = ceiling
         self._temperature = temperature
         self._got = got
+        self.heard: dict[str, tuple[Token, ...]] = {}
+        """log-probabilities of the answers, by item, where they were asked for"""
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """The answers in the order of `requests`; an empty one where none came."""
@@ -71,6 +75,7 @@ class MeasuredChat(LocalChatCompletion):  # type: ignore[misc]  # lm-eval ships 
 
         async def got(index: int, reply: Reply, cost: Decimal | None) -> None:
             answers[index] = reply.text or ""
+            self.heard[items[index].id] = reply.tokens
             await self._got(items[index], reply, cost)
 
         ready = [self._request(request, item) for request, item in zip(requests, items, strict=True)]
@@ -84,6 +89,8 @@ class MeasuredChat(LocalChatCompletion):  # type: ignore[misc]  # lm-eval ships 
         payload = self._create_payload(messages, generate=True, gen_kwargs=told, seed=self._seed)
         if not payload["stop"]:
             del payload["stop"]  # some servers refuse an empty list
+        if item.method is Method.LIKELIEST:
+            payload |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
         payload |= {"stream": True, "stream_options": {"include_usage": True}}
         return Request(payload, len(json.dumps(messages).encode()), item.max_tokens)
 
@@ -103,14 +110,14 @@ def run_suite(
     # Not simple_evaluate: it also asks git and the machine about themselves, and seeds everybody's random numbers.
     evaluate(
         lm=chat,
-        task_dict=TaskManager(include_defaults=False).load([_task(suite, items)]),
+        task_dict=TaskManager(include_defaults=False).load([_task(suite, items, chat.heard)]),
         apply_chat_template=True,
         bootstrap_iters=0,
         log_samples=False,
     )
 
 
-def _task(suite: Suite, items: Sequence[Item]) -> dict[str, Any]:
+def _task(suite: Suite, items: Sequence[Item], heard: Mapping[str, tuple[Token, ...]]) -> dict[str, Any]:
     """The suite in the harness's words; the items stay in memory."""
     from datasets import Dataset
 
@@ -121,7 +128,7 @@ def _task(suite: Suite, items: Sequence[Item]) -> dict[str, Any]:
 
     def process_results(doc: dict[str, str], answers: list[str]) -> dict[str, float]:
         item = by_id[doc["id"]]
-        found = score(item, answers[0], marker=suite.marker).scores
+        found = score(item, answers[0], marker=suite.marker, tokens=heard.get(item.id, ())).scores
         return {name: found[name] for name in SCORES[item.method]}
 
     return {

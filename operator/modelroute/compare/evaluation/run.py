@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,6 +13,9 @@ from modelroute.compare.domain import Comparison, Model, Price, RequestPrice
 from modelroute.compare.evaluation.asking import Reply
 from modelroute.compare.evaluation.ceiling import Ceiling, CeilingReached
 from modelroute.compare.evaluation.pool import Endpoint, EndpointGone
+from modelroute.compare.evaluation.preflight import known_logprobs, probe
+from modelroute.compare.evaluation.probing import Found, Logprobs
+from modelroute.compare.evaluation.targets import chosen, endpoint_of
 from modelroute.compare.judging.choose import judges_of
 from modelroute.compare.judging.judge import Judge
 from modelroute.compare.judging.pass_over import Judged, judge_answers, judging_cost
@@ -31,7 +33,7 @@ from modelroute.compare.results import (
 from modelroute.compare.suites.loading import built_in_suite, load_suite
 from modelroute.compare.suites.refusals import refused
 from modelroute.compare.suites.scoring import score
-from modelroute.compare.suites.suite import Item, Suite
+from modelroute.compare.suites.suite import Item, Method, Suite
 from modelroute.errors import Invalid
 
 Got = Callable[[Item, Reply, Decimal | None], Awaitable[None]]
@@ -48,6 +50,12 @@ class Watcher(Protocol):
 
     def judged(self, model: str, suite: str, told: Judged) -> None:
         """The judges of a suite have read a model's answers."""
+
+    def probed(self, model: str, found: Found) -> None:
+        """A suite needs log-probabilities, and this is what the model's are worth."""
+
+    def refused(self, model: str, suite: str, reason: str) -> None:
+        """The model is not asked that suite."""
 
     def stopped(self, model: str, reason: str) -> None:
         """The model is asked nothing more in this run."""
@@ -83,8 +91,8 @@ def evaluate(comparison: Comparison, folder: Path, *, watcher: Watcher, only: Se
     Raises Invalid where the comparison cannot be run, or the folder is another comparison's.
     """
     suites = load_suites(comparison)
-    models = _chosen(comparison, only)
-    endpoints = {model.name: _endpoint(model, comparison) for model in models}
+    models = chosen(comparison, only)
+    endpoints = {model.name: endpoint_of(model, comparison) for model in models}
     judges = {suite.name: judges_of(suite.judges, comparison) for suite in suites}
     from modelroute.compare.evaluation import harness  # here, because it takes seconds to load
 
@@ -94,6 +102,11 @@ def evaluate(comparison: Comparison, folder: Path, *, watcher: Watcher, only: Se
     for model in models:
         try:
             for suite in suites:
+                if suite.needs_logprobs and not _can_be_scored(
+                    model, suite, folder, endpoints[model.name], ceiling, watcher
+                ):
+                    complete = False
+                    continue
                 _ask_suite(harness, model, suite, comparison, folder, endpoints[model.name], ceiling, watcher)
                 if judges[suite.name]:
                     _judge_suite(judges[suite.name], model, suite, comparison, folder, ceiling, watcher)
@@ -106,27 +119,21 @@ def evaluate(comparison: Comparison, folder: Path, *, watcher: Watcher, only: Se
     return Outcome(complete, ceiling.spent)
 
 
-def _chosen(comparison: Comparison, only: Sequence[str]) -> tuple[Model, ...]:
-    known = [model.name for model in comparison.models]
-    for name in only:
-        if name not in known:
-            raise Invalid(f"no model is called {name!r}: there are {', '.join(known)}", field="--model")
-    return tuple(model for model in comparison.models if not only or model.name in only)
-
-
-def _endpoint(model: Model, comparison: Comparison) -> Endpoint:
-    if model.endpoint is None:
-        index = comparison.models.index(model)
-        raise Invalid("is missing: evaluate has to know where to ask", field=f"models[{index}].endpoint")
-    headers: dict[str, str] = {}
-    if model.api_key_env is not None:
-        key = os.environ.get(model.api_key_env)
-        if not key:
-            index = comparison.models.index(model)
-            raise Invalid(f"{model.api_key_env} is not set", field=f"models[{index}].apiKeyEnv")
-        headers["Authorization"] = f"Bearer {key}"
-    told = comparison.evaluation
-    return Endpoint(f"{model.endpoint}/chat/completions", headers, told.timeout_s, told.concurrency)
+def _can_be_scored(
+    model: Model, suite: Suite, folder: Path, endpoint: Endpoint, ceiling: Ceiling, watcher: Watcher
+) -> bool:
+    found = probe(folder, endpoint, model, ceiling)
+    watcher.probed(model.name, found)
+    if found.verdict is Logprobs.PLAUSIBLE:
+        return True
+    why = f": {found.why}" if found.why else ""
+    watcher.refused(
+        model.name,
+        suite.name,
+        f"the suite {suite.name} is scored by log-probabilities, and those of {model.name} are {found.verdict}{why}; "
+        "it is not asked",
+    )
+    return False
 
 
 def _claim(folder: Path, comparison: Comparison, suites: Sequence[Suite], harness: str) -> None:
@@ -173,7 +180,8 @@ def _spent(folder: Path, comparison: Comparison, suites: Sequence[Suite]) -> Dec
         for sample in read_samples(folder, model.name, suite.name)
     )
     judging = (judging_cost(folder, model.name, suite.name) for model in comparison.models for suite in suites)
-    return sum((cost for cost in costs if cost is not None), Decimal(0)) + sum(judging, Decimal(0))
+    probing = (known_logprobs(folder, model.name)[1] for model in comparison.models)
+    return sum((*(cost for cost in costs if cost is not None), *judging, *probing), Decimal(0))
 
 
 class _Harness(Protocol):
@@ -249,7 +257,10 @@ def _judge_suite(
 
 def to_sample(item: Item, suite: Suite, reply: Reply, cost: Decimal | None) -> Sample:
     """What is written down of one reply. A reply that is an error has no scores, and is asked again by a later run."""
-    scored = None if reply.text is None else score(item, reply.text, marker=suite.marker)
+    if item.method is Method.LIKELIEST and reply.text is not None and not reply.tokens:
+        # No score, not a wrong answer: a proxy may answer some requests by another server.
+        reply = replace(reply, text=None, error="the answer came without the log-probabilities that it is scored by")
+    scored = None if reply.text is None else score(item, reply.text, marker=suite.marker, tokens=reply.tokens)
     return Sample(
         item=item.id,
         hash=item.hash,

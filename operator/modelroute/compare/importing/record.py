@@ -34,6 +34,7 @@ class Record:
     output_tokens: object = None
     cost: object = None
     error: str | None = None
+    refused: bool | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +68,8 @@ def to_sample(record: Record, price: Price | None, left_out: LeftOut) -> Sample:
             scores[name] = number
         elif value is not None:
             left_out.add(name, value)
+    answered = record.error is None and record.answer is not None
+    seen = refused(record.answer or "") if record.refused is None else record.refused
     return Sample(
         item=record.item or hashed,
         hash=hashed,
@@ -81,15 +84,17 @@ def to_sample(record: Record, price: Price | None, left_out: LeftOut) -> Sample:
         output_tokens=tokens[1],
         cost=cost,
         error=record.error,
-        refused=record.error is None and record.answer is not None and refused(record.answer),
+        refused=answered and seen,
     )
 
 
 def share(value: object) -> float | None:
-    """A score as a number from 0 to 1; true is 1. None for anything else."""
+    """A score as a number from 0 to 1; true is 1, also as CSV spells it. None for anything else."""
     if isinstance(value, bool):
         return float(value)
     if isinstance(value, str):
+        if (word := value.strip().lower()) in ("true", "false"):
+            return float(word == "true")
         try:
             value = float(value)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Tables of samples: Weights & Biases' *.table.json and CSV exports, MLflow's logged tables.
+"""Tables of samples: Weights & Biases' *.table.json, alone or in the folder of a run, and CSV; MLflow's logged tables.
 
 Both are columns with rows, and each team names its columns as it likes: common names are known, others are told.
 """
@@ -6,6 +6,7 @@ Both are columns with rows, and each team names its columns as it likes: common 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -25,15 +26,23 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "cost": ("cost", "costUSD", "total_cost"),
     "error": ("error",),
     "violation": ("violation",),
+    "refused": ("refused",),
 }
 """Our field: the columns that it is looked for in, the first that is there wins."""
 
 
+_TABLE: Final = re.compile(r"(?P<key>.+)_(?P<step>\d+)_[0-9a-f]+\.table\.json")
+"""How wandb names a table's file: by what it was logged as, the step, and a hash."""
+
+
 def read_table(path: Path, columns: Mapping[str, str], scores: Sequence[str]) -> Iterator[Record]:
-    """Records of a table. `columns`: where a field of KNOWN is found, in place of the common names; `scores`: the
-    columns that are scores, default: every other column that holds nothing but numbers from 0 to 1, true and false.
-    Raises Invalid.
+    """Records of a table, or of the only one in the folder of a W&B run, as it was logged last.
+
+    `columns`: where a field of KNOWN is found, in place of the common names; `scores`: the columns that are scores,
+    default: every other column that holds nothing but numbers from 0 to 1, true and false. Raises Invalid.
     """
+    if path.is_dir():
+        path = _of_run(path)
     names, rows = _csv(path) if path.suffix == ".csv" else _split_json(path)
     for told, column in columns.items():
         if told not in KNOWN:
@@ -59,7 +68,8 @@ def _record(row: Mapping[str, Any], found: Mapping[str, str | None], scores: Seq
         column = found[name]
         return None if column is None else row.get(column)
 
-    error, answer, violation = cell("error"), cell("answer"), share(cell("violation"))
+    error, answer = cell("error"), cell("answer")
+    violation, refused = share(cell("violation")), share(cell("refused"))
     return Record(
         item="" if cell("item") is None else str(cell("item")),
         prompt=text_of(cell("prompt")),
@@ -72,8 +82,25 @@ def _record(row: Mapping[str, Any], found: Mapping[str, str | None], scores: Seq
         input_tokens=cell("input_tokens"),
         output_tokens=cell("output_tokens"),
         cost=cell("cost"),
+        refused=None if refused is None else refused > 0,
         error=str(error) if error else ("no answer was recorded" if answer is None else None),
     )
+
+
+def _of_run(folder: Path) -> Path:
+    """The last table that a run logged. Raises Invalid where there is none, or several of different names or runs."""
+    newest: dict[tuple[Path, str], tuple[int, Path]] = {}
+    for file in sorted(folder.rglob("*.table.json")):
+        run, media, name = str(file.relative_to(folder)).rpartition("media/table/")
+        if media and (told := _TABLE.fullmatch(name)) is not None:
+            at = (Path(run), told["key"])
+            newest[at] = max(newest.get(at, (-1, file)), (int(told["step"]), file))
+    if not newest:
+        raise Invalid(f"{folder} holds no media/table/*.table.json: is it the folder of a W&B run that logged a table?")
+    if len(newest) > 1:
+        files = ", ".join(str(file.relative_to(folder)) for _, file in newest.values())
+        raise Invalid(f"{folder} holds {len(newest)} tables: name the file of one ({files})")
+    return next(iter(newest.values()))[1]
 
 
 def _score_columns(names: Sequence[str], rows: Sequence[Mapping[str, Any]], taken: set[str]) -> list[str]:

@@ -8,6 +8,7 @@ that azure-identity finds), and cannot work without one.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any, Final
@@ -33,6 +34,8 @@ SAFETY: Final = {
 }
 EVALUATORS: Final = tuple(sorted({*COMPUTED, *GRADED, *SAFETY}))
 MOST_SEVERE: Final = 7
+SCOPE: Final = "https://ai.azure.com/.default"
+"""What a token for an Azure AI project is asked for."""
 NEEDS_MORE: Final = frozenset({"BleuScore", "GleuScore", "MeteorScore"})
 """These load word lists that are not in the package, and would be fetched from the network at the first call."""
 
@@ -61,7 +64,7 @@ class AzureJudge:
         try:
             told = self._evaluator(**{name: texts[name] for name in self._fields})
         except Exception as error:  # noqa: BLE001 - whatever the service or the library raises is not the model's fault
-            return Judgement(None, error=f"{self._spec.evaluator}: {error}"[:300])
+            return Judgement(None, error=f"{self._spec.evaluator}: {' '.join(str(error).split())}"[:300])
         return self._judgement(told)
 
     def _judgement(self, told: dict[str, Any]) -> Judgement:
@@ -71,6 +74,11 @@ class AzureJudge:
         tokens = (int(used.get("prompt_tokens") or 0), int(used.get("completion_tokens") or 0))
         if status != "completed":
             return Judgement(None, why, None, f"{self._spec.evaluator} was {status}", *tokens)
+        if self._spec.evaluator in SAFETY and not why:
+            # The library makes severity 0, which is safe, of an answer of the service that has no severity in it.
+            return Judgement(
+                None, why, None, f"{self._spec.evaluator} gave no reason, and so perhaps no score", *tokens
+            )
         score = self._score(raw if self._spec.evaluator not in SAFETY else told.get(f"{self._key}_score"))
         if score is None:
             return Judgement(None, why, None, f"{self._spec.evaluator} gave {raw!r}, which is no grade", *tokens)
@@ -116,21 +124,36 @@ def _evaluator(name: str, model: JudgeModel | None) -> Callable[..., Any]:
             raise Invalid(f"{name} asks a model: set evaluation.judge in comparison.yaml")
         found = made({"type": "openai", "api_key": model.api_key, "model": model.model, "base_url": model.base_url})
     else:
-        found = made(credential=_credential(), azure_ai_project=_project(name))
+        project = _project(name)
+        found = made(credential=_credential(name), azure_ai_project=project)
     return found
 
 
 def _project(name: str) -> str:
     project = os.environ.get("AZURE_AI_PROJECT")
+    asks = f"{name} asks the content-safety service of an Azure AI project"
     if not project:
-        said = "asks the content-safety service of an Azure AI project: set AZURE_AI_PROJECT to its endpoint"
-        raise Invalid(f"{name} {said}")
+        raise Invalid(f"{asks}: set AZURE_AI_PROJECT to its endpoint")
+    if not project.startswith("https://"):
+        raise Invalid(f"{asks}, and AZURE_AI_PROJECT is {project!r}: it has to be its endpoint, https://…")
     return project
 
 
-def _credential() -> Any:
+def _credential(name: str) -> Any:
+    """A login that works: without one every answer would fail by itself, each after some seconds."""
     try:
         from azure.identity import DefaultAzureCredential
     except ModuleNotFoundError as error:
         raise MissingExtra("logging in to Azure needs azure-identity: pip install 'modelroute[azure]'") from error
-    return DefaultAzureCredential()
+    from azure.core.exceptions import ClientAuthenticationError
+
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # it warns of each way that was tried, over many lines
+    found = DefaultAzureCredential()
+    try:
+        found.get_token(SCOPE)
+    except ClientAuthenticationError as error:
+        raise Invalid(
+            f"{name} needs a login to Azure, and azure-identity finds none: run `az login`, or set AZURE_TENANT_ID, "
+            "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+        ) from error
+    return found

@@ -11,6 +11,7 @@ from modelroute.compare.sensitivity import Sensitivity
 
 _WIDTH, _HEIGHT = 312.0, 226.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 232.0, 38.0, 182.0
+_NAME = 170.0  # names are set in bold, so fewer letters fit, and the weight stands beside
 
 
 def draw(decision: Decision) -> list[Markup]:
@@ -25,7 +26,9 @@ def _one(decision: Decision, found: Sensitivity) -> Markup:
     places = {alternative.model.name: index for index, alternative in enumerate(decision.alternatives)}
     kept = x(found.high) - x(found.low)
     parts = [
-        svg.text(_LEFT, 14, f"{found.criterion.measure} (weight {found.criterion.weight:g})", "name"),
+        svg.text(
+            0, 14, svg.short(str(found.criterion.measure), _NAME) + f" (weight {found.criterion.weight:g})", "name"
+        ),
         svg.element("rect", x=x(found.low), y=_TOP, width=kept, height=_BOTTOM - _TOP, class_="kept"),
         *svg.axis_x(x, _BOTTOM, _TOP, lambda tick: f"{tick * 100:g} %", about=4),
         *svg.axis_y(y, _LEFT, _RIGHT, lambda tick: f"{tick:g}", about=4),

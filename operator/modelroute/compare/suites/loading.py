@@ -56,7 +56,7 @@ class _SuiteFile(_Written):
     description: str = ""
     items: Words
     system: str = ""
-    max_tokens: MaxTokens = 128
+    max_tokens: MaxTokens | None = None
     scoring: _Scoring
     judges: tuple[_Judge, ...] = ()
 
@@ -213,16 +213,24 @@ def _item(line: _ItemLine, file: _SuiteFile, at: str) -> Item:
         facts=line.facts,
         source=line.source,
         kind=line.kind,
-        max_tokens=line.max_tokens or file.max_tokens,
+        max_tokens=line.max_tokens or file.max_tokens or _enough_tokens(line.method or file.scoring.method),
     )
     _fits(item, at)
     return item
 
 
+def _enough_tokens(method: Method) -> int:
+    """Of an answer, where nobody says. For the likeliest option the first word counts; a blank may come before it."""
+    return 4 if method is Method.LIKELIEST else 128
+
+
 def _fits(item: Item, at: str) -> None:
     """An item whose expected answer could never be right is a mistake in the suite, not in the model."""
-    if item.method is Method.CHOICE and len(item.options) < 2:
+    if item.method in (Method.CHOICE, Method.LIKELIEST) and len(item.options) < 2:
         raise Invalid(f"{at}: options: a choice needs at least two (here, or as scoring.options of the suite)")
+    if item.method is Method.LIKELIEST and len({option[0].casefold() for option in item.options}) < len(item.options):
+        said = "their first letters must differ, because the first token of an answer decides (A, B, C will do)"
+        raise Invalid(f"{at}: options: {said}")
     if item.method is Method.SUMMARY and not item.source:
         raise Invalid(f"{at}: source: a summary needs the text that it is of")
     for answer in item.right:
@@ -232,7 +240,7 @@ def _fits(item: Item, at: str) -> None:
 
 def _never_right(answer: str, item: Item) -> str:
     match item.method:
-        case Method.CHOICE:
+        case Method.CHOICE | Method.LIKELIEST:
             return "" if answer in item.options else f"is none of the options ({', '.join(item.options)})"
         case Method.NUMBER:
             return "" if _is_number(answer) else "is not a number"

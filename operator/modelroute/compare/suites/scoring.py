@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import assert_never
 
+from modelroute.compare.suites.likeliest import Token, shares
 from modelroute.compare.suites.rouge import rouge
 from modelroute.compare.suites.suite import Item, Method
 from modelroute.compare.suites.unsupported import unsupported
@@ -26,8 +27,10 @@ class Scored:
     why: str = ""
 
 
-def score(item: Item, answer: str, *, marker: str = "Answer:") -> Scored:
-    """Judge `answer`. Choices, numbers and texts are read after the last `marker`, where the answer has one."""
+def score(item: Item, answer: str, *, marker: str = "Answer:", tokens: Sequence[Token] = ()) -> Scored:
+    """Judge `answer`. Choices, numbers and texts are read after the last `marker`, where the answer has one; `tokens`
+    are the answer's, with log-probabilities, for the method that reads them.
+    """
     broken = tuple(phrase for phrase in item.forbidden if _says(answer, phrase))
     if item.method is Method.SUMMARY:
         invented = unsupported(answer, item.source)
@@ -35,11 +38,20 @@ def score(item: Item, answer: str, *, marker: str = "Answer:") -> Scored:
         why = [f"not in the source: {', '.join(invented)}"] if invented else []
         why += [f"says what it must not: {', '.join(broken)}"] if broken else []
         return Scored({"facts": facts, **rouge(answer, item.expected)}, bool(invented or broken), "; ".join(why))
-    right = _right(item, answer, marker)
+    if item.method is Method.LIKELIEST:
+        scores = _likeliest(item, tokens)
+    else:
+        scores = {"accuracy": float(_right(item, answer, marker))}
     violation = bool(broken) if item.forbidden else None
-    return Scored(
-        {"accuracy": float(right)}, violation, f"says what it must not: {', '.join(broken)}" if broken else ""
-    )
+    return Scored(scores, violation, f"says what it must not: {', '.join(broken)}" if broken else "")
+
+
+def _likeliest(item: Item, tokens: Sequence[Token]) -> dict[str, float]:
+    found = shares(item.options, tokens)
+    right = sum(found[option] for option in item.right)
+    others = [likely for option, likely in found.items() if option not in item.right]
+    best = max((found[option] for option in item.right), default=0.0)
+    return {"accuracy": float(best > max(others, default=0.0)), "probability": min(right, 1.0)}
 
 
 def _right(item: Item, answer: str, marker: str) -> bool:
@@ -57,8 +69,8 @@ def _right(item: Item, answer: str, marker: str) -> bool:
             return answer.strip() in item.right
         case Method.JSON:
             return any(_same_json(answer, each) for each in item.right)
-        case Method.SUMMARY:
-            raise AssertionError("summaries have no right answer")
+        case Method.SUMMARY | Method.LIKELIEST:
+            raise AssertionError(f"{item.method} is not read from the text alone")
         case _:
             assert_never(item.method)
 

@@ -22,13 +22,17 @@ class Method(StrEnum):
     """accuracy: the answer is the expected text to the letter, but for blanks around it"""
     JSON = "json"
     """accuracy: the whole answer is JSON, and equals the expected JSON"""
+    LIKELIEST = "likeliest"
+    """accuracy: the expected option is the likeliest to begin the answer, by the server's log-probabilities;
+    probability: how likely it is beside the other options"""
     SUMMARY = "summary"
     """rouge1, rouge2, rougeL against the expected summary, and facts: the share of the required facts that it has;
     a figure or a name that the source does not have is a violation"""
 
 
 SCORES: dict[Method, tuple[str, ...]] = {
-    **{method: ("accuracy",) for method in Method if method is not Method.SUMMARY},
+    **{method: ("accuracy",) for method in Method if method not in (Method.SUMMARY, Method.LIKELIEST)},
+    Method.LIKELIEST: ("accuracy", "probability"),
     Method.SUMMARY: ("facts", "rouge1", "rouge2", "rougeL"),
 }
 
@@ -92,6 +96,11 @@ class Suite:
     def scores(self) -> tuple[str, ...]:
         """The names of all the scores that its items can have, sorted."""
         return tuple(sorted({*self.computed, *(judge.name for judge in self.judges)}))
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether any item is scored by the server's log-probabilities."""
+        return any(item.method is Method.LIKELIEST for item in self.items)
 
     @property
     def watched(self) -> bool:

@@ -1,0 +1,136 @@
+"""Change the statistics a little, one place at a time, and see which changes no test notices.
+
+    python -m mutating                         # every module of operator/modelroute/analysis
+    python -m mutating two_arm mixture         # these
+    python -m mutating --every 3 one_arm       # every third change, when time is short
+    python -m mutating --lines 40-60 bounds    # those of some lines, after a new test
+
+It works on a copy. What survives is printed as it is found, and docs/mutants.md says of each why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import Phase, settings
+
+from mutating.changes import mutants
+from mutating.choosing import OPTIONS, Choice, Recorder, digest
+from mutating.killing import in_child, run_items, survives
+
+ROOT = Path(__file__).parents[2]
+FOLDER = Path("operator/modelroute/analysis")
+TESTS = tuple(
+    f"tests/{each}.py" for each in (
+        "unit/test_analyze", "unit/test_detector", "unit/test_engine", "unit/test_engine_limits",
+        "unit/test_engine_safety", "unit/test_engine_split", "unit/test_interval",
+        "unit/test_one_arm", "unit/test_oracle_enumerated", "unit/test_oracle_processes", "unit/test_oracle_several",
+        "unit/test_oracle_whole", "unit/test_shares", "property/test_bounds",
+        "property/test_engine_whole", "property/test_evidence",
+    )
+)  # fmt: skip
+"""What is said of the statistics themselves; tests of what uses them would notice more."""
+
+SLOWEST_S = 3_600
+
+
+class Trying:
+    """Takes the place of running the tests, once pytest has collected them."""
+
+    def __init__(self, options: argparse.Namespace, modules: list[str], root: Path) -> None:
+        self.options, self.modules, self.root = options, modules, root
+        self.begun = False
+        self.out = os.fdopen(os.dup(1), "w", buffering=1)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.begun = True
+        choice = self._choice(session)
+        for name in self.modules:
+            self._try_all(session, name, choice)
+        return True
+
+    def _choice(self, session: pytest.Session) -> Choice:
+        """Which test runs what; measured now of the tests that the file where it is kept does not know."""
+        file: Path = self.options.choice or self.root / "choice.json"
+        known = Choice.read(file) if file.exists() else Choice({}, {}, {})
+        now = {each.stem: digest(each.read_text("utf-8")) for each in (self.root / FOLDER).glob("*.py")}
+        if known.sources != now:
+            # Lines have moved: what ran them says nothing any more.
+            known = Choice({}, {}, now)
+        new = [item.nodeid for item in session.items if item.nodeid not in known.seconds]
+
+        def work() -> int:
+            recorder = Recorder(self.root / FOLDER)
+            session.config.pluginmanager.register(recorder)
+            recorder.measuring.start()
+            status = run_items(session, new)
+            recorder.measuring.stop()
+            if not status:
+                known.joined(recorder.choice()).write(file)
+            return status
+
+        if new and in_child(work, SLOWEST_S):
+            pytest.exit("the tests fail before anything is changed", 1)
+        return Choice.read(file).only({item.nodeid for item in session.items})
+
+    def _try_all(self, session: pytest.Session, name: str, choice: Choice) -> None:
+        file = self.root / FOLDER / f"{name}.py"
+        begin, _, end = self.options.lines.partition("-")
+        lines = range(int(begin), int(end or begin) + 1) if begin else range(0)
+        began, tried, left = time.monotonic(), 0, 0
+        source = file.read_text("utf-8")
+        for number, mutant in enumerate(mutants(source)):
+            if number % self.options.every or (lines and mutant.line not in lines):
+                continue
+            if self.options.inside and not mutant.lines:
+                continue
+            tried += 1
+            tests = choice.tests(name, mutant.lines, self.options.seconds)
+            inside = bool(mutant.lines)
+            if not tests or survives(session, file, mutant.source, inside=inside, tests=tests, choice=choice):
+                left += 1
+                print(f"{name}.py:{mutant.line}: {mutant.said}{'' if tests else '  (run by no test)'}", file=self.out)
+        took = time.monotonic() - began
+        print(f"{name}: {tried} mutants, {tried - left} killed, {left} survived, {took:.0f} s", file=self.out)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    every = sorted(each.stem for each in (ROOT / FOLDER).glob("*.py") if not each.stem.startswith("_"))
+    parser.add_argument("modules", nargs="*", help=f"of {FOLDER}")
+    parser.add_argument("--every", type=int, default=1, help="try only every so many-th change")
+    parser.add_argument("--lines", default="", help="such as 40-60: only there")
+    parser.add_argument("--inside", action="store_true", help="only what is in a function: quicker")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of tests for a change, the quickest first")
+    parser.add_argument("--choice", type=Path, help="a file that keeps which test runs what, for the next time")
+    options = parser.parse_args()
+    options.choice = options.choice and options.choice.resolve()
+    sys.dont_write_bytecode = True
+    # A failing example is enough; the smallest one takes time to find.
+    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))
+    os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        shutil.copy(ROOT / "pyproject.toml", root)
+        for part in ("operator", "hack", "tests", "docs"):
+            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("go", "packaging", "images"))
+        os.chdir(root)
+        sys.path[:0] = [str(root), str(root / "operator")]
+        there = [each for each in TESTS if Path(each).exists()]
+        trying = Trying(options, options.modules or every, root)
+        status = int(pytest.main([*OPTIONS, *there], plugins=[trying]))
+        if not trying.begun:
+            raise SystemExit("the tests cannot be collected; run pytest to see why")
+        return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What is kept of earlier ticks: the attempts in their ModelRollouts, and what the last status noted of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelroute.api.parse import parse
+from modelroute.api.resources import ModelRollout, ModelRoute
+from modelroute.api.rollout_spec import ModelRolloutSpec
+from modelroute.cluster.client import Json
+from modelroute.controller.records import attempt_of, progress_of
+from modelroute.controller.spec import backend_of, route_ref_of
+from modelroute.errors import Invalid
+from modelroute.gateway.adopted import Adoption
+from modelroute.rollout.attempt import Record
+from modelroute.rollout.decision import Phase
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal
+from modelroute.rollout.split import TOTAL, Share, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`rollouts` are the ModelRoute's own, oldest first; `latest` is the last that has begun, `frozen` its spec and
+    `record` what it says, both None where it cannot be read, which `problems` tells then. `attempts`: how many there
+    were.
+    """
+
+    rollouts: tuple[Json, ...]
+    latest: Json | None
+    frozen: ModelRolloutSpec | None
+    record: Record | None
+    attempts: int
+    problems: tuple[Problem, ...]
+
+
+def kept_of(route: ModelRoute, listed: Sequence[Json]) -> Kept:
+    """`listed` are the ModelRollouts with the ModelRoute's label, in any order."""
+    uid = route.metadata.uid
+    rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
+    begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
+    # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
+    left = [each for each in listed if not _owned_by(each, uid)]
+    attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
+    latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
+    record, problems = _record_of(latest, route.metadata.namespace) if latest is not None else (None, ())
+    frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
+    return Kept(rollouts, latest, frozen, record, attempts, problems)
+
+
+def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | None:
+    """The stable split as the status notes it; None where that is none: who may write a status may write anything.
+
+    Nor does what is noted of another rule of the user's own say anything of the rule of `adoption`.
+    """
+    if adoption is not None and route.status.route_ref not in {None, route_ref_of(adoption)}:
+        return None
+    noted = route.status.stable or []
+    whole = sum(share.weight for share in noted) == TOTAL and all(share.weight > 0 for share in noted)
+    if not whole:
+        return None
+    namespace = route.metadata.namespace
+    return tuple(Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in noted)
+
+
+def noted_refusal(route: ModelRoute) -> Refusal | None:
+    """What the status says is not tried again by itself."""
+    status = route.status
+    if (told := status.refused) is not None:
+        return Refusal(told.revision, told.attempt, told.reason, told.message, told.serial)
+    if status.phase != Phase.ROLLED_BACK or not status.revision:
+        return None
+    # Of an operator that noted no more than the phase.
+    serial = (status.next_action or "").rpartition(".")[2]
+    return Refusal(
+        status.revision,
+        status.attempt or 0,
+        Reason.ROLLED_BACK.value,
+        "no reason was kept",
+        int(serial) if serial.isdecimal() else status.attempt or 0,
+    )
+
+
+def _owned_by(rollout: Json, uid: str) -> bool:
+    return any(owner.get("uid") == uid for owner in rollout["metadata"].get("ownerReferences") or [])
+
+
+def _attempt_number(rollout: Json) -> int:
+    return int(rollout["spec"]["attempt"])
+
+
+def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Problem, ...]]:
+    """The attempt that a ModelRollout keeps; one that cannot be read is a problem, and moves no traffic."""
+    try:
+        parsed = parse(ModelRollout, rollout)
+        attempt = attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace)
+        return Record(attempt, progress_of(parsed.status, attempt)), ()
+    except Invalid as error:
+        name = rollout["metadata"]["name"]
+        message = f"ModelRollout {name} cannot be read ({error}): delete it to start over from the stable split"
+        return None, (Problem(Reason.RECORD_UNREADABLE, message),)
+
+
+def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:
+    """Whether no later attempt is known of: where its record was deleted, an older one says nothing about now."""
+    return _attempt_number(rollout) >= (route.status.attempt or 0)

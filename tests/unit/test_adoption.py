@@ -51,7 +51,7 @@ def own_route(*, large: int | None = 100, small: int | None = 0, **metadata: Any
 
 def weights(world: World) -> dict[str, int]:
     rules = world.get("httproutes", OWN)["spec"]["rules"]
-    chat = next((rule for rule in rules if rule["name"] == "chat"), {"backendRefs": []})
+    chat: Json = next((rule for rule in rules if rule["name"] == "chat"), {"backendRefs": []})
     return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
 
 

@@ -23,6 +23,7 @@ from modelroute.errors import Conflict, Invalid, Unavailable
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
+from modelroute.metrics.sampler import most_windows
 from modelroute.metrics.tokens import AMOUNTS
 from modelroute.rollout.decision import Announcement
 from modelroute.rollout.evidence import Tokens, WindowReading
@@ -231,7 +232,8 @@ class Prometheus:
         return tuple(self._windows(query))
 
     def _windows(self, query: RouteQuery) -> Iterator[WindowReading]:
-        count = round((query.until - query.since) / query.window_s)
+        # No more at once than the sampler gives.
+        count = min(round((query.until - query.since) / query.window_s), most_windows(query.window_s))
         for index in range(count):
             start = query.since + index * query.window_s
             weights = self._world.weights_at(start)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import socket
 import threading
 import time
 import urllib.error
@@ -13,11 +15,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controlplane import programs
+from devstack.http import answers
 from devstack.stack import Stack
 from devstack.waiting import wait_until
 from modelroute.errors import Unavailable
@@ -25,6 +31,7 @@ from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
+from modelroute.metrics.traefik import Traefik
 from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
@@ -207,6 +214,89 @@ async def test_the_windows_add_up_to_what_the_client_saw(site: Site, sampler: Sa
         arms=tuple(replace(arm, index=place) for place, arm in enumerate(query.arms)),
     )
     assert (await windows_until_now(sampler, exact))[: len(windows)] == windows
+
+
+async def test_a_scrape_that_does_not_honour_labels_is_read_under_the_name_that_it_gives_them(
+    stack: Stack, site: Site
+) -> None:
+    """As a ServiceMonitor without honorLabels: the target has a `service` of its own, Traefik's is renamed."""
+    address = f"127.0.0.1:{stack.traefik.metrics_port}"
+    stack.add_scrape_target(address, namespace="traefik", service="traefik-metrics")
+    server = PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0)
+    here = (("job", "models"),)
+    try:
+        with ThreadPoolExecutor(2) as executor:
+            told = Sampler(server, executor, preset=Traefik(service_label="exported_service", targets=here))
+            query = await from_now(told, replace(site.query, objectives=site.query.objectives[:1]))
+            seen = await asyncio.to_thread(site.send, ["/200"] * 10 + ["/503"] * 4)
+            found = await windows_until_now(told, query)
+            blind = await Sampler(server, executor, preset=Traefik(targets=here)).read(
+                replace(query, until=found[-1].end)
+            )
+    finally:
+        stack.remove_scrape_target(address)
+    for arm in ("large", "small"):
+        total = sum(n for (who, _), n in seen.items() if who == arm)
+        assert totals(found, "errors", arm) == (total, seen[arm, "/503"], seen[arm, "/503"])
+        assert totals(blind, "errors", arm) == (0, 0, 0), "it reads like no traffic, so a rollout must not start on it"
+
+
+@contextmanager
+def remote_written(stack: Stack, where: Path, *, behind_s: float) -> Iterator[str]:
+    """The address of a Prometheus that gets the gateway's metrics from another, in batches, up to `behind_s` late."""
+    program = programs.locate_all(say=lambda _line: None)["prometheus"]
+    ports = [free_port(), free_port()]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    batches = {"batch_send_deadline": f"{behind_s:g}s", "max_samples_per_send": 100_000, "capacity": 200_000}
+    sending: dict[str, Any] = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "scrape_configs": [
+            {"job_name": "traefik", "static_configs": [{"targets": [f"127.0.0.1:{stack.traefik.metrics_port}"]}]}
+        ],
+        "remote_write": [{"url": f"{urls[0]}/api/v1/write", "queue_config": {**batches, "max_shards": 1}}],
+    }
+    running = []
+    for name, port, config in (("receiver", ports[0], {"scrape_configs": []}), ("sender", ports[1], sending)):
+        file = where / f"{name}.json"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        argv: list[str | Path] = [
+            program,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={where / name}",
+            "--log.level=warn",
+        ]
+        argv += [f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver"]
+        running.append(stack.spawn(f"prometheus-{name}", argv))
+    try:
+        for url in urls:
+            wait_until(partial(answers, f"{url}/-/ready"), what="it is ready")
+        yield urls[0]
+    finally:
+        for each in running:
+            each.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+async def test_what_comes_late_through_a_remote_write_is_counted_whole(
+    stack: Stack, site: Site, tmp_path: Path
+) -> None:
+    with remote_written(stack, tmp_path, behind_s=3.0) as url, ThreadPoolExecutor(2) as executor:
+        late = Sampler(PrometheusServer("default", url, scrape_interval_s=1.0), executor)
+        query = await from_now(late, replace(site.query, objectives=site.query.objectives[:1]))
+        seen: Counter[tuple[str, str]] = Counter()
+        found: list[WindowReading] = []
+        # Asked for at once, as ticks do: each window is due two scrapes after its end, and there three seconds later.
+        for _ in range(4):
+            seen += await asyncio.to_thread(site.send, ["/200"] * 20)
+            found += await windows_until_now(late, replace(query, since=found[-1].end if found else query.since))
+    assert [window.unknown for window in found if window.unknown] == []
+    for arm in ("large", "small"):
+        assert totals(found, "errors", arm)[0] == seen[arm, "/200"]
 
 
 async def test_no_request_is_lost_or_counted_twice_when_the_gateway_restarts(

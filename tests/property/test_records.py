@@ -20,7 +20,7 @@ from modelroute.api.spec import ModelRouteSpec
 from modelroute.controller.records import attempt_of, progress_of, spec_of, status_of
 from modelroute.controller.spec import plan_of
 from modelroute.errors import Invalid
-from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Verdict, comparisons_of
+from modelroute.rollout.attempt import Attempt, Coverage, Progress, Record, Stage, Verdict, comparisons_of
 from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend, Share, arms_between
@@ -67,6 +67,7 @@ def made(spec: Json = SPEC, *, boundaries: dict[str, tuple[float, ...]] | None =
         window_s=7.5,
         settle_min_s=30.0,
         judge_delay_s=12.0,
+        boundaries=found,
     )
     frozen = spec_of(attempt, parsed, route="support", namespace=NAMESPACE, boundaries=found)
     return attempt, through_json(frozen.to_wire())
@@ -88,6 +89,11 @@ unknowns = st.builds(Unknown, st.sampled_from(Reason), texts, st.none() | object
 verdicts = st.builds(
     Verdict, st.sampled_from(Reason), texts, instants, st.just("") | objectives, st.just("") | candidates
 )
+
+
+coverages = st.builds(Coverage, st.integers(0, 10**9).map(float), st.integers(0, 1_000))
+# What was covered stands beside the candidate's requests.
+every_candidate = st.fixed_dictionaries({arm.name: st.integers(0, 10**9).map(float) for arm in ATTEMPT.candidates})
 
 
 @st.composite
@@ -117,7 +123,8 @@ progresses = st.builds(
     live_at=st.none() | instants,
     consumed_until=instants,
     engine=engines(),
-    requests=st.dictionaries(candidates, st.integers(0, 10**9).map(float)),
+    requests=every_candidate,
+    covered=st.dictionaries(st.tuples(objectives, candidates), coverages),
     tokens=st.dictionaries(arm_names, st.builds(Tokens, counts, counts, counts)),
     slowest_p99_s=st.floats(0, 1e6, allow_nan=False),
     unknown=st.lists(unknowns, max_size=10).map(tuple),

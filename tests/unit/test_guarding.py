@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, Prometheus, in_phase, run_until
 from tests.fakes import World as AnyWorld
 
+from modelroute.analysis.design import Outcomes
 from modelroute.controller.tick import Ticker
 from modelroute.gateway.contention import RESTORED_AT_MOST, Contention
+from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -165,6 +169,52 @@ async def test_a_guard_that_could_not_look_for_a_while_looks_on(seconds: float) 
     await run_until(world, ticker, in_phase("RolledBack"))
 
 
+class FailsFrom(Prometheus):
+    """Every request fails in windows from `since` on, whenever they are read."""
+
+    since = math.inf
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        return tuple(each if each.start < self.since else self._failed(each) for each in await super().read(query))
+
+    def _failed(self, reading: WindowReading) -> WindowReading:
+        outcomes = {key: Outcomes(each.total, (each.total,), each.total) for key, each in reading.outcomes.items()}
+        return replace(reading, outcomes=outcomes)
+
+
+async def guarded() -> tuple[World, Ticker, FailsFrom]:
+    """A promotion that is only watched, five minutes ago."""
+    world, ticker = await promoted(guard={"bake": "1m", "onBreach": "Report"})
+    fails = FailsFrom(world)
+    ticker = Ticker(replace(ticker.ports, readers={"default": fails}), ticker.clock)
+    await run(world, ticker, 300)
+    return world, ticker, fails
+
+
+async def test_windows_shorter_than_a_read_is_long_do_not_stop_the_guard_after_the_bake() -> None:
+    """Twenty windows of 5 s are less than the time between two checkpoints."""
+    world, ticker, fails = await guarded()
+    await run(world, ticker, 300)
+    fails.since = world.now
+    await run(world, ticker, 180)
+
+    assert world.said("GuardBreached")
+
+
+async def test_a_guard_that_is_behind_reads_on_at_once_and_a_quiet_one_is_not_written_at_every_look() -> None:
+    world, ticker, fails = await guarded()
+    world.now += 600
+    fails.since = world.now - 30
+    await run(world, ticker, 60)
+
+    assert world.said("GuardBreached")
+
+    fails.since = math.inf
+    since = len(world.journal)
+    await run(world, ticker, 900)
+    assert sum(str(write) == "status modelrollouts" for write in world.journal[since:]) <= 9
+
+
 async def test_without_a_bound_nothing_is_watched_and_it_is_said() -> None:
     world, ticker = await promoted(objectives=[BOUNDED[1]])
     await run(world, ticker, 60)
@@ -239,3 +289,13 @@ async def test_a_bound_that_stays_broken_is_reported_now_and_then_and_not_at_eve
     await run(world, ticker, 1500)
 
     assert 2 <= len(world.said(Reason.GUARD_BREACHED)) <= 3
+
+
+async def test_a_guard_that_counts_no_request_says_that_it_sees_nothing() -> None:
+    world, ticker = await promoted(guard={"bake": "1m", "onBreach": "Report"})
+    await run(world, ticker, 120)
+    assert "no request was counted" not in world.status["guard"]
+
+    world.requests = 0
+    await run(world, ticker, 1200)
+    assert "no request was counted lately" in world.status["guard"]

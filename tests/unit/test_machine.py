@@ -212,9 +212,8 @@ def test_a_candidate_that_fails_from_its_first_request_goes_back_before_its_step
 
 
 def test_a_candidate_with_no_traffic_is_never_promoted() -> None:
-    world = World()
+    world = at_step(0)
     world.requests = 0
-    world.run_until(Phase.PROGRESSING)
     for _ in range(300):
         world.tick()
 

@@ -163,6 +163,37 @@ def test_a_target_that_goes_within_the_window_counts_up_to_its_last_scrape() -> 
     assert len(window.spans) == 2
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "now", "ripe"),
+    [
+        pytest.param([-2, 3, 8], [-1, 4, 9], 15, ledger.Ripeness.RIPE, id="both were seen after the end"),
+        pytest.param([-2, 3], [-1, 4], 15, ledger.Ripeness.UNRIPE, id="nobody was, yet"),
+        pytest.param([-2, 3, 8], [-1, 4], 15, ledger.Ripeness.UNRIPE, id="one was, the other may still come"),
+        pytest.param([-2, 3, 8, 28], [-1, 4], 60, ledger.Ripeness.SPOILT, id="nobody goes on, nothing more is awaited"),
+        pytest.param([-2, 3, 8, 28], [-1, 4], 30, ledger.Ripeness.UNRIPE, id="24 s without it are no five scrapes"),
+        pytest.param([-2, 3, 8, 30], [-1, 4], 30, ledger.Ripeness.RIPE, id="five scrapes without it: it is gone"),
+        pytest.param([-2, 3, 8], [-40], 15, ledger.Ripeness.RIPE, id="one that is out of sight is not needed"),
+        pytest.param([], [], 15, ledger.Ripeness.RIPE, id="without any target there is nothing to wait for"),
+        pytest.param([-2, 3, 8], [9], 15, ledger.Ripeness.RIPE, id="one that came after the end has no part in it"),
+    ],
+)
+def test_a_window_is_whole_once_every_target_was_seen_after_it_or_is_gone(
+    a: list[float], b: list[float], now: float, ripe: ledger.Ripeness
+) -> None:
+    processes = [
+        series("process_start_time_seconds", labels, [(T0 + t, OLD + place) for t in times])
+        for place, (labels, times) in enumerate(((A, a), (B, b)))
+        if times
+    ]
+    targets = ledger.timelines(processes, OWN)
+    assert ledger.ripeness(targets, T0, T0 + 5, now=T0 + now, scrape_interval_s=5.0) is ripe
+
+
+def test_a_target_that_never_came_back_makes_no_gap() -> None:
+    window = cut_two([-2, 3, 8, 23], [-3])
+    assert window.problem is None
+
+
 def test_one_process_scraped_under_two_jobs_is_not_counted_twice() -> None:
     problem = cut_two([-2, 3], [-1, 4], b_labels={"job": "again", "instance": "a"}, b_started=OLD).problem
     assert problem is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,7 @@ from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, pa
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
 from modelroute.metrics.ledger import Series
-from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning
+from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.rollout.reasons import Reason
@@ -100,7 +101,9 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
     alone: list[WindowReading] = []
     for place in range(10):
         one = replace(query, since=T0 + 5 * place, until=T0 + 5 * place + 5)
-        alone += await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)
+        soon = await sampler_of(FakePrometheus(*held), executor, now=one.until + 10).read(one)
+        # One that misses scrapes is waited for; what is answered then is the same.
+        alone += soon or await sampler_of(FakePrometheus(*held), executor, now=one.until + 30).read(one)
     assert list(together) == alone
     assert {each.reason for window in together for each in window.unknown} >= {Reason.SCRAPE_GAP, Reason.JUDGE_SILENT}
 
@@ -232,3 +235,156 @@ async def test_processes_of_other_jobs_are_not_asked_for(executor: ThreadPoolExe
     await sampler_of(store, executor).read(QUERY)
     asked = next(asked for asked in store.asked if asked.startswith("process_start"))
     assert parse_selector(asked)[1] == [("job", "=~", "traefik"), ("instance", "=~", r"10\.0\.0\.1:8082")]
+
+
+class Lagging(FakePrometheus):
+    """Samples arrive `lag_s` after their scrape, as by remote write; `now` is set by the test."""
+
+    def __init__(self, *held: Series, lag_s: float) -> None:
+        super().__init__(*held)
+        self.lag_s, self.now = lag_s, T0
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        return super().samples(expression, min(at, self.now - self.lag_s))
+
+
+async def read_on(store: Lagging, executor: ThreadPoolExecutor, query: RouteQuery) -> list[WindowReading]:
+    """Every window, asked for each second as it becomes due, as ticks do."""
+    sampler = Sampler(SERVER, executor, store=store, clock=lambda: store.now, batch_wait_s=0.0)
+    found: list[WindowReading] = []
+    while query.since < query.until and store.now < query.until + 100:
+        windows = await sampler.read(query)
+        found += windows
+        query = replace(query, since=windows[-1].end if windows else query.since)
+        store.now += 1.05
+    return found
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 2.0, 9.0, 10.5, 13.0, 19.0])
+async def test_samples_that_arrive_late_are_waited_for_and_none_is_lost(
+    executor: ThreadPoolExecutor, lag_s: float
+) -> None:
+    for phase in (-3.0, 0.1, 1.7):
+        times = [t + phase for t in TIMES]
+        traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "200", ramp(100))
+        judge = FakeJudge("llama-8b", [t + 0.9 for t in times]).verdicts("violation", ramp(90))
+        other = FakeJudge("llama-70b", [t + 1.3 for t in times], instance="10.0.1.2:8000")
+        store = Lagging(*traefik.series, *judge.series, *other.series, lag_s=lag_s)
+        query = replace(QUERY, since=T0 + 60, until=T0 + 360, objectives=(ERRORS, SAFETY))
+        windows = await read_on(store, executor, query)
+
+        assert len(windows) == 60
+        assert [window.unknown for window in windows if window.unknown] == []
+        assert sum(window.completions["small"] for window in windows) == 6000
+        assert sum(window.outcomes["safety", "small"].absolute for window in windows) == 5400
+
+
+async def test_samples_that_never_come_in_time_are_unknown_and_not_nothing(executor: ThreadPoolExecutor) -> None:
+    store = Lagging(*gateway().series, lag_s=60.0)
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 100, window_s=50.0))
+
+    assert len(windows) == 2
+    assert all(window.unknown and not window.outcomes for window in windows)
+
+
+async def test_a_gateway_that_is_replaced_pod_by_pod_is_read_whole_a_little_later(executor: ThreadPoolExecutor) -> None:
+    """Eight pods, one of them replaced each 15 s: each window waits until the one that went counts as gone."""
+    store = Lagging(lag_s=0.0)
+    truth = 0.0
+    for pod in range(8):
+        gone_at, gap_s = T0 + 20 + 15 * pod, 0.3 * pod
+        for born, times, instance in (
+            (T0 - 86_400, [t + gap_s for t in TIMES if t + gap_s < gone_at], f"old-{pod}"),
+            (gone_at, [t + gap_s for t in TIMES if t + gap_s > gone_at], f"new-{pod}"),
+        ):
+            traefik = FakeTraefik(times, started=born, instance=instance)
+            traefik.requests(traefik_service("llama-8b", index=1), "200", [float(3 * n) for n in range(len(times))])
+            store.add(*traefik.series)
+            truth += 3.0 * sum(T0 < t <= T0 + 200 for t in times[1:])
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 200))
+
+    assert [window.unknown for window in windows if window.unknown] == []
+    assert sum(window.completions["small"] for window in windows) == truth
+
+
+async def test_a_judge_that_goes_down_with_its_backend_does_not_hide_the_backends_failures(
+    executor: ThreadPoolExecutor,
+) -> None:
+    traefik = FakeTraefik(TIMES).requests(traefik_service("llama-8b", index=1), "502", ramp(100))
+    until_then = [t for t in TIMES if t < T0 + 20]
+    down = FakeJudge("llama-8b", until_then).verdicts("pass", ramp(1)[: len(until_then)])
+    up = FakeJudge("llama-70b", TIMES, instance="10.0.1.2:8000")
+    store = Lagging(*traefik.series, *down.series, *up.series, lag_s=0.0)
+    sampler = Sampler(SERVER, executor, store=store, clock=lambda: store.now, batch_wait_s=0.0)
+    store.now = T0 + 25 + 12
+    windows = await sampler.read(replace(QUERY, until=T0 + 25, objectives=(ERRORS, SAFETY)))
+
+    assert len(windows) == 5
+    assert windows[-1].outcomes["errors", "small"].absolute == 100
+    assert {(each.reason, each.arm) for each in windows[-1].unknown} == {(Reason.SCRAPE_GAP, "small")}
+
+
+class Hanging(FakePrometheus):
+    """Does not answer in time until `well`; `asked` counts."""
+
+    well = False
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        if self.well:
+            return super().samples(expression, at)
+        self.asked.append(expression)
+        self.turn.wait(0.05)
+        raise Unreachable("Prometheus default did not answer in time")
+
+    turn = threading.Event()
+
+
+async def test_a_server_that_hangs_is_asked_by_one_at_a_time_and_the_others_are_told_at_once(
+    executor: ThreadPoolExecutor,
+) -> None:
+    store = Hanging(*gateway().series)
+    sampler = sampler_of(store, executor)
+    queries = [replace(QUERY, since=T0 + 5 * place, until=T0 + 5 * place + 5) for place in range(40)]
+    for _ in range(3):
+        answers = await asyncio.gather(*(sampler.read(query) for query in queries), return_exceptions=True)
+        assert {type(each) for each in answers} == {Unreachable}
+    # The crowd came before it was known: two threads were busy, and what stood in the queue was not asked any more.
+    assert len(store.asked) <= 2 * 4 + 2 * 4
+
+    store.well = True
+    await sampler.read(queries[0])
+    again = await asyncio.gather(*(sampler.read(query) for query in queries))
+    assert all(len(windows) == 1 for windows in again)
+
+
+async def test_an_answer_that_is_too_large_for_all_windows_is_asked_for_in_parts(executor: ThreadPoolExecutor) -> None:
+    class TooLargeBeyond(FakePrometheus):
+        def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+            name, _, range_s = parse_selector(expression)
+            if name == "traefik_service_request_duration_seconds_bucket" and range_s > 80:
+                raise AnswerTooLarge("too large")
+            return super().samples(expression, at)
+
+    sampler = sampler_of(TooLargeBeyond(*gateway().series), executor)
+    query = replace(QUERY, until=T0 + 100)
+    found: list[WindowReading] = []
+    while query.since < query.until:
+        windows = await sampler.read(query)
+        assert windows
+        found += windows
+        query = replace(query, since=windows[-1].end)
+    assert [window.end - T0 for window in found] == [5.0 * place for place in range(1, 21)]
+    assert all(window.completions == {"large": 7, "small": 3} for window in found)
+
+
+async def test_a_judge_that_is_down_for_a_while_spoils_no_window_of_the_gateway(executor: ThreadPoolExecutor) -> None:
+    times = [t - 2.5 for t in TIMES]
+    traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "502", ramp(100))
+    until_then = [t for t in times if t < T0 + 7]
+    down = FakeJudge("llama-8b", until_then).verdicts("pass", ramp(1)[: len(until_then)])
+    store = Lagging(*traefik.series, *down.series, lag_s=0.0)
+    windows = await read_on(store, executor, replace(QUERY, until=T0 + 100, objectives=(ERRORS, SAFETY)))
+
+    assert len(windows) == 20
+    assert all(window.outcomes["errors", "small"].absolute == 100 for window in windows)
+    assert all(("safety", "small") not in window.outcomes for window in windows[1:])

@@ -195,6 +195,8 @@ def test_the_first_violation_of_an_old_process_counts() -> None:
         pytest.param([FakeJudge("llama-8b", MINUTE)], Reason.JUDGE_SILENT, id="a judge that never said anything"),
         pytest.param([judge([77.0] * 14)], Reason.JUDGE_SILENT, id="a judge that says nothing any more"),
         pytest.param([judge(steady(8))], Reason.LOW_COVERAGE, id="too few judged"),
+        pytest.param([judge(steady(17))], Reason.AMBIGUOUS_SERIES, id="more verdicts than answers"),
+        pytest.param([judge(steady(5), errors=steady(12))], Reason.AMBIGUOUS_SERIES, id="errors are verdicts, too"),
         pytest.param([judge(steady(8), errors=steady(2))], Reason.LOW_COVERAGE, id="an error is not a pass"),
         pytest.param([judge([0.0] * 14, errors=steady(10))], Reason.LOW_COVERAGE, id="nothing but errors"),
         pytest.param(
@@ -226,6 +228,11 @@ def test_without_a_wanted_coverage_a_sample_of_answers_is_enough() -> None:
 def test_a_verdict_that_comes_a_window_late_is_no_lack_of_coverage() -> None:
     reading = judged(judge([0.0, *steady(10)[:-2], steady(10)[-3]]))
     assert reading.outcomes["safety", "small"].total == 0
+
+
+def test_verdicts_on_answers_of_the_minute_before_are_this_routes_own() -> None:
+    late = [0.0, 22.0, *(22 + each for each in steady(10)[1:-1])]
+    assert judged(judge(late)).unknown == ()
 
 
 def test_an_arm_without_answers_has_nothing_to_judge_and_that_is_known() -> None:

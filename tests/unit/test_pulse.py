@@ -60,10 +60,38 @@ async def test_a_route_is_overdue_when_no_look_ended_for_three_times_its_due_tim
     clock.now += silent_s
     pulse._turned = clock.now  # the loop turns; only the looks are missing
 
-    assert bool(pulse.problem()) is overdue
+    assert bool(pulse.remark()) is overdue
     assert read(telemetry, "ticks_overdue") == float(overdue)
     if overdue:
-        assert pulse.problem() == "1 of 1 ModelRoutes are overdue: chat/support"
+        assert pulse.remark() == "1 of 1 ModelRoutes are overdue: chat/support"
+
+
+@pytest.mark.parametrize(
+    ("due_after_s", "silent_s", "stuck"), [(60.0, 359.0, False), (60.0, 361.0, True), (0.05, 181.0, True)]
+)
+async def test_all_routes_overdue_for_long_are_an_operator_that_is_stuck(
+    due_after_s: float, silent_s: float, stuck: bool
+) -> None:
+    pulse, looks, clock, _ = made()
+    looks.answer = due_after_s
+    await pulse.tick("chat", "one")
+    await pulse.tick("chat", "two")
+    clock.now += silent_s
+    pulse._turned = clock.now
+
+    assert pulse.problem() == ("2 of 2 ModelRoutes are overdue: chat/one, chat/two" if stuck else "")
+
+
+async def test_one_route_that_is_overdue_is_no_reason_for_a_restart() -> None:
+    pulse, _, clock, telemetry = made()
+    await pulse.tick("chat", "hangs")
+    clock.now += 100_000
+    await pulse.tick("chat", "fine")
+    pulse._turned = clock.now
+
+    assert pulse.problem() == ""
+    assert pulse.remark() == "1 of 2 ModelRoutes are overdue: chat/hangs"
+    assert read(telemetry, "ticks_overdue") == 1.0
 
 
 async def test_a_first_look_that_never_ends_is_overdue_too() -> None:

@@ -34,6 +34,34 @@ def test_durations_are_read_as_people_write_them(tmp_path: Path) -> None:
     assert settings.namespaces == ("chat", "mail")
 
 
+def test_what_a_prometheus_calls_things_is_its_own(tmp_path: Path) -> None:
+    text = """
+      prometheus:
+        default: {url: "http://prometheus:9090"}
+        other:
+          url: http://other:9090
+          serviceLabel: exported_service
+          judge: {metric: verdicts_total, namespaceLabel: kubernetes_namespace}
+    """
+
+    settings = read_settings(written(tmp_path, text))
+
+    assert settings.prometheus["default"].service_label == "service"
+    assert settings.prometheus["default"].judge.metric == "modelroute_judge_total"
+    assert settings.prometheus["other"].service_label == "exported_service"
+    judge = settings.prometheus["other"].judge
+    assert (judge.metric, judge.namespace_label, judge.service_label) == (
+        "verdicts_total",
+        "kubernetes_namespace",
+        "service",
+    )
+
+
+def test_a_name_that_cannot_be_a_label_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match=r"prometheus.default.serviceLabel"):
+        read_settings(written(tmp_path, 'prometheus: {default: {url: "http://p", serviceLabel: a-b}}'))
+
+
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert read_settings(written(tmp_path, "")) == Settings()
 

@@ -46,11 +46,22 @@ class Decision(Wire):
     at: Instant = Field(description="When it was decided.")
 
 
+class ObjectiveRequests(Wire):
+    """For how many of them an objective could be told."""
+
+    objective: Word = Field(description="Name of the objective.")
+    requests: int = Field(description="Requests in windows in which the objective was known.")
+    blind_windows: int | None = Field(None, description="Windows since the step had settled in which it was not known.")
+
+
 class CandidateRequests(Wire):
     """How many requests a candidate answered in this step."""
 
     candidate: Word = Field(description="Name of the arm.")
     requests: int = Field(description="Requests that it answered since the step had settled.")
+    objectives: Annotated[list[ObjectiveRequests], Keep(first=16)] | None = Field(
+        None, description="For how many of them each objective could be told."
+    )
 
 
 class TokenSums(Wire):

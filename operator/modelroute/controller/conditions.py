@@ -24,7 +24,7 @@ TRUE, FALSE, UNKNOWN = ConditionStatus.TRUE, ConditionStatus.FALSE, ConditionSta
 
 def conditions_of(seen: Seen, decision: Decision, *, live: str) -> tuple[Assessment, ...]:
     """All six; MetricsAvailable stays as it was where nothing was due to be read. `live`: the live split in words."""
-    metrics = _metrics_available(seen)
+    metrics = _metrics_available(seen, decision)
     return (
         _accepted(seen, decision),
         _programmed(seen, decision),
@@ -71,8 +71,11 @@ def _programmed(seen: Seen, decision: Decision) -> Assessment:
             return Assessment(ConditionType.PROGRAMMED, UNKNOWN, Reason.WAITING_FOR_GATEWAY.value, message)
 
 
-def _metrics_available(seen: Seen) -> Assessment | None:
+def _metrics_available(seen: Seen, decision: Decision) -> Assessment | None:
     look = seen.observation.look
+    if decision.reason is Reason.NO_DATA and decision.lacking:
+        # Also where every window was read, and nothing of this route was found in any of them.
+        return Assessment(ConditionType.METRICS_AVAILABLE, FALSE, decision.reason.value, decision.lacking[0])
     if look.problem is not None:
         return Assessment(ConditionType.METRICS_AVAILABLE, FALSE, look.problem.reason.value, look.problem.message)
     if not look.readings:

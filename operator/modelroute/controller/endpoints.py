@@ -15,14 +15,19 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def endpoints(
-    settings: TelemetrySettings, telemetry: Telemetry, problem: Callable[[], str], unreadiness: Callable[[], str]
+    settings: TelemetrySettings,
+    telemetry: Telemetry,
+    problem: Callable[[], str],
+    unreadiness: Callable[[], str],
+    remark: Callable[[], str] = str,
 ) -> Iterator[None]:
     """Answer /metrics, /healthz and /readyz while the block runs. Raises Invalid where an address is taken.
 
-    `problem` and `unreadiness` say what is wrong in a sentence, empty where nothing is; they are called from threads.
+    `problem` and `unreadiness` say what is wrong in a sentence, empty where nothing is, and `remark` what needs no
+    restart; they are called from threads.
     """
     metrics: dict[str, Page] = {"/metrics": metrics_page(telemetry.registry)}
-    health: dict[str, Page] = {"/healthz": health_page(problem), "/readyz": health_page(unreadiness)}
+    health: dict[str, Page] = {"/healthz": health_page(problem, remark), "/readyz": health_page(unreadiness)}
     if (settings.metrics.host, settings.metrics.port) == (settings.health.host, settings.health.port):
         metrics, health = metrics | health, {}
     with ExitStack() as stack:

@@ -23,10 +23,12 @@ from modelroute.gateway.adopted import Adoption, unlisted
 from modelroute.gateway.render import LABEL_ROUTE, Template
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
+from modelroute.metrics.sampler import most_windows
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
+from modelroute.rollout.frozen import as_frozen
 from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.places import is_in_place, positions
@@ -36,6 +38,10 @@ from modelroute.rollout.split import Backend
 
 ACTION_LIMIT = 256
 """Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
+
+LOOK_DEADLINE_S = 20.0
+"""After it a tick goes on without evidence: it holds, and what needs none (a rollback, a person's word) is not kept
+waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +117,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     moved_at = ports.sightings.place_since((namespace, name), kept.record, gateway, now)
     query = _query(there.template, plan, kept.record, gateway, terms, asked, now, moved_at)
     look = await _look(ports, server, query, terms, now)
+    if kept.record is not None and kept.record.progress.stage.under_way:
+        look = as_frozen(kept.record.attempt, look)
     if plan is not None and look.readings:
         plan = plan.with_boundaries(look.readings[-1].boundaries)
     observation = Observation(
@@ -265,12 +273,14 @@ def _query(
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
-        since = until - terms.window_s
+        # Where traffic is about to move, the stable arms must be seen to have some, in more than one window.
+        since = until - terms.window_s * (most_windows(terms.window_s) if _is_to_move(plan, gateway) else 1)
         if record is not None and record.progress.stage is Stage.PROMOTED:
             if is_held_by_attempt(plan, record):
                 promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
                 arms = [(promoted.get(backend, name), backend) for name, backend in arms]
-            since = min(since, guarded_since(record, now, window_s=terms.window_s))
+            if any(objective.max is not None for objective in objectives):
+                since = min(since, guarded_since(record, now, window_s=terms.window_s))
             if not is_in_place(gateway, record):
                 since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
     if not arms or since >= until:
@@ -289,6 +299,11 @@ def _query(
             (str(ref.get("namespace") or template.namespace), str(ref["name"])) for ref in template.parent_refs
         ),
     )
+
+
+def _is_to_move(plan: Plan | None, gateway: Gateway) -> bool:
+    live = {backend: weight for backend, weight in gateway.weights.items() if weight}
+    return plan is not None and live != {share.backend: share.weight for share in plan.split if share.weight}
 
 
 def _positions(record: Record | None, gateway: Gateway) -> tuple[int, Mapping[Backend, int | None]]:
@@ -326,7 +341,11 @@ async def _look(ports: Ports, server: str, query: RouteQuery | None, terms: Term
     if query is None:
         return Look(until)
     try:
-        return Look(until, readings=await reader.read(query))
+        async with asyncio.timeout(LOOK_DEADLINE_S):
+            return Look(until, readings=await reader.read(query))
+    except TimeoutError:
+        message = f"Prometheus {server} did not answer within {LOOK_DEADLINE_S:.0f} s"
+        return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, message))
     except Unavailable as error:
         return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, _named(server, error)))
     except Invalid as error:

@@ -20,6 +20,9 @@ DUE_MIN_S = 30.0
 
 BEAT_S = 5.0
 NAMED_AT_MOST = 5
+STUCK_FACTOR = 2.0
+"""How many times longer than overdue all ModelRoutes must be for the operator itself to be what is stuck: a restart
+mends that, and does nothing for one ModelRoute, or one server, that keeps its looks waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class _Look:
     ended: float
     due_after_s: float
 
-    def is_overdue(self, now: float) -> bool:
-        return now - self.ended > OVERDUE_FACTOR * max(self.due_after_s, DUE_MIN_S)
+    def is_overdue(self, now: float, *, times: float = 1.0) -> bool:
+        return now - self.ended > times * OVERDUE_FACTOR * max(self.due_after_s, DUE_MIN_S)
 
 
 class Pulse:
@@ -89,10 +92,16 @@ class Pulse:
         return sorted(key for key, look in self._looks.copy().items() if look.is_overdue(now))
 
     def problem(self) -> str:
-        """What is wrong, in a sentence; empty where nothing is."""
+        """Why the operator should be started anew, in a sentence; empty where it should not."""
         silent_s = self._now() - self._turned
         if silent_s > OVERDUE_FACTOR * max(BEAT_S, DUE_MIN_S):
             return f"the event loop has not turned for {silent_s:.0f} s"
+        looks, now = self._looks.copy(), self._now()
+        stuck = bool(looks) and all(look.is_overdue(now, times=STUCK_FACTOR) for look in looks.values())
+        return self.remark() if stuck else ""
+
+    def remark(self) -> str:
+        """Which ModelRoutes are overdue, in a sentence; empty where none is."""
         late = self.overdue()
         if not late:
             return ""

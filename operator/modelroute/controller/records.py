@@ -14,13 +14,19 @@ from modelroute.api import rollout_spec as wire
 from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.quantities import parse_percent
-from modelroute.api.rollout_status import CandidateRequests, ModelRolloutStatus, TokenSums, UnknownNote
+from modelroute.api.rollout_status import (
+    CandidateRequests,
+    ModelRolloutStatus,
+    ObjectiveRequests,
+    TokenSums,
+    UnknownNote,
+)
 from modelroute.api.rollout_status import Decision as WireDecision
 from modelroute.api.routing import BackendRef, Tier
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.controller.spec import backend_of, deadline_of, guard_of, objective_of, step_of
 from modelroute.errors import Invalid
-from modelroute.rollout.attempt import Attempt, Progress, Record, Stage, Trigger, Verdict
+from modelroute.rollout.attempt import Attempt, Coverage, Progress, Record, Stage, Trigger, Verdict
 from modelroute.rollout.evidence import Tokens, Unknown
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Arm, Backend, percent
@@ -95,7 +101,7 @@ def spec_of(
 def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Attempt:
     stable = {share.arm: share.weight for share in spec.from_}
     wanted = {share.arm: share.weight for share in spec.to}
-    boundaries = {each.objective: len(each.seconds) for each in spec.boundaries}
+    boundaries = {each.objective: tuple(each.seconds) for each in spec.boundaries}
     arms = tuple(
         Arm(
             arm.name,
@@ -114,7 +120,7 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
         steps=tuple(step_of(step) for step in spec.steps),
         design=Design(
             objectives=tuple(
-                replace(objective_of(objective), boundaries=boundaries.get(objective.name, 1))
+                replace(objective_of(objective), boundaries=len(boundaries.get(objective.name, (0.0,))))
                 for objective in spec.objectives
             ),
             comparisons=tuple(Comparison(each.candidate, each.reference) for each in spec.comparisons),
@@ -128,6 +134,7 @@ def attempt_of(spec: wire.ModelRolloutSpec, *, name: str, namespace: str) -> Att
         judge_delay_s=spec.judge_delay_seconds,
         deadline=deadline_of(spec.progress_deadline, spec.on_deadline),
         guard=guard_of(spec.guard),
+        boundaries=boundaries,
         trigger=Trigger(spec.trigger) if spec.trigger in set(Trigger) else Trigger.SPEC_CHANGED,
     )
 
@@ -162,7 +169,19 @@ def status_of(record: Record, before: ModelRolloutStatus) -> ModelRolloutStatus:
             "slowest_p99_seconds": progress.slowest_p99_s,
             "decision": None if verdict is None else _decision_of(verdict),
             "step_requests": [
-                CandidateRequests(candidate=name, requests=round(count)) for name, count in progress.requests.items()
+                CandidateRequests(
+                    candidate=name,
+                    requests=round(count),
+                    objectives=[
+                        ObjectiveRequests(
+                            objective=objective, requests=round(covered.requests), blind_windows=covered.blind or None
+                        )
+                        for (objective, candidate), covered in progress.covered.items()
+                        if candidate == name
+                    ]
+                    or None,
+                )
+                for name, count in progress.requests.items()
             ],
             "unknown": [
                 UnknownNote(reason=each.reason.value, message=each.message, objective=each.objective, arm=each.arm)
@@ -226,6 +245,11 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
             consumed_until=_instant(status.evidence_until),
             engine=decode(attempt.design, status.engine_state),
             requests={each.candidate: float(each.requests) for each in status.step_requests or ()},
+            covered={
+                (counted.objective, each.candidate): Coverage(float(counted.requests), counted.blind_windows or 0)
+                for each in status.step_requests or ()
+                for counted in each.objectives or ()
+            },
             step_counts={
                 (each.objective, each.arm): (each.bad, each.total)
                 for step in status.sums or ()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -41,8 +42,10 @@ from modelroute.controller.telemetry import Telemetry
 from modelroute.controller.tick import Ticker
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
+from modelroute.metrics.judge import Judge
 from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.traefik import Traefik
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,10 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     terms = settings.leader_election
     lease = lease_of(terms, Objects(configuration(kubeconfig), workers=1, timeout_s=terms.renew_deadline_s / 3))
     objects = CountedObjects(configuration(kubeconfig), telemetry, may_write=lambda: lease is None or lease.is_held())
-    queries = ThreadPoolExecutor(max_workers=4, thread_name_prefix="prometheus")
+    # Of its own for each server: one that hangs keeps no thread from the others.
+    queries = {
+        name: ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prometheus-{name}") for name in settings.prometheus
+    }
     notifier = Notifier(settings.notifications, telemetry)
     ports = replace(_ports(objects, settings, queries, telemetry), messenger=notifier)
     pulse = Pulse(Ticker(ports, time.time).tick, telemetry)
@@ -90,7 +96,7 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     notifier.start()
     beside = [asyncio.create_task(pulse.beat(), name="pulse")]
     try:
-        with endpoints(settings.telemetry, telemetry, pulse.problem, not_ready):
+        with endpoints(settings.telemetry, telemetry, pulse.problem, not_ready, pulse.remark):
             leading = await lead(lease, stop)
             if not leading:
                 return
@@ -115,7 +121,8 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
         if lease is not None:
             await lease.release()
         objects.close()
-        queries.shutdown(wait=False, cancel_futures=True)
+        for pool in queries.values():
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def unreadiness(insights: Insights) -> str:
@@ -127,7 +134,9 @@ def unreadiness(insights: Insights) -> str:
     return ""
 
 
-def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor, telemetry: Telemetry) -> Ports:
+def _ports(
+    objects: Objects, settings: Settings, queries: Mapping[str, ThreadPoolExecutor], telemetry: Telemetry
+) -> Ports:  # fmt: skip
     servers = {
         name: PrometheusServer(
             name=name,
@@ -139,7 +148,13 @@ def _ports(objects: Objects, settings: Settings, queries: ThreadPoolExecutor, te
         for name, server in settings.prometheus.items()
     }
     readers = {
-        name: Sampler(server, queries, store=CountedSamples(Prometheus(server), name, telemetry))
+        name: Sampler(
+            server,
+            queries[name],
+            store=CountedSamples(Prometheus(server), name, telemetry),
+            preset=Traefik(service_label=settings.prometheus[name].service_label),
+            judge=Judge(**settings.prometheus[name].judge.model_dump()),
+        )
         for name, server in servers.items()
     }
     return Ports(

@@ -49,12 +49,14 @@ def metrics_page(registry: CollectorRegistry) -> Page:
     return page
 
 
-def health_page(problem: Callable[[], str]) -> Page:
-    """200 while `problem` finds none, else 503 with its sentence."""
+def health_page(problem: Callable[[], str], remark: Callable[[], str] = str) -> Page:
+    """200 while `problem` finds none, else 503 with its sentence; `remark` is only told."""
 
     def page(_accept: str) -> Answer:
-        found = problem()
-        return Answer(f"{found or 'ok'}\n".encode(), status=503 if found else 200)
+        if found := problem():
+            return Answer(f"{found}\n".encode(), status=503)
+        noted = remark()
+        return Answer(f"{f'ok, but {noted}' if noted else 'ok'}\n".encode(), status=200)
 
     return page
 

@@ -14,11 +14,29 @@ from modelroute.errors import Invalid
 WINDOW_MIN_S = 5.0
 
 
+METRIC_NAME = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
+LABEL_NAME = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+
+
+class JudgeNames(Section):
+    """How the judge's counter and the labels of its scrape targets are called on that server."""
+
+    metric: str = Field("modelroute_judge_total", pattern=METRIC_NAME)
+    verdict_label: str = Field("verdict", pattern=LABEL_NAME)
+    namespace_label: str = Field("namespace", pattern=LABEL_NAME)
+    service_label: str = Field("service", pattern=LABEL_NAME)
+
+
 class PrometheusSettings(Section):
-    """One Prometheus server that ModelRoutes may name."""
+    """One Prometheus server that ModelRoutes may name. `serviceLabel`: the label in which the gateway's own `service`
+    label arrives there; `exported_service` where the scrape gives its targets a `service` label and does not honour
+    the gateway's (`honorLabels`).
+    """
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
     scrape_interval_s: float = Field(15.0, gt=0, alias="scrapeInterval")
+    service_label: str = Field("service", pattern=LABEL_NAME)
+    judge: JudgeNames = Field(default_factory=JudgeNames)
     token_file: Path | None = None
     ca_file: Path | None = None
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from modelroute.errors import Unavailable
 from modelroute.metrics import ledger
 from modelroute.metrics.ledger import Series
-from modelroute.metrics.prometheus import AnswerTooLarge
+from modelroute.metrics.prometheus import AnswerTooLarge, Unreachable
 from modelroute.metrics.selectors import Question, joined, merged, re2_quote, selector
 from modelroute.metrics.sources import PROCESS_START, Source
 
@@ -31,12 +31,30 @@ class SampleStore(Protocol):
         """The samples of a range selector at unix seconds `at`; raises Unavailable."""
 
 
+class Outage:
+    """Whether the server was last seen not to answer; told and read in the threads of the queries, too."""
+
+    def __init__(self) -> None:
+        self.error: Unreachable | None = None
+        self.count = 0
+
+    def began(self, error: Unreachable) -> None:
+        self.error, self.count = error, self.count + 1
+
+    def ended(self) -> None:
+        self.error = None
+
+
 class Asking:
     """The questions of one batch: one range of time, up to `at`."""
 
-    def __init__(self, store: SampleStore, executor: Executor, *, range_s: float, at: float) -> None:
+    def __init__(
+        self, store: SampleStore, executor: Executor, outage: Outage, *, range_s: float, at: float
+    ) -> None:  # fmt: skip
         self._store = store
         self._executor = executor
+        self._outage = outage
+        self._outages_before = outage.count
         self._range = f"[{math.ceil(range_s) + 1}s]"
         self._at = at
 
@@ -110,7 +128,15 @@ class Asking:
         return {**halves[0], **halves[1]}
 
     def _fetch(self, union: Question, parts: tuple[Question, ...]) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        series = self._store.samples(selector(union) + self._range, self._at)
+        if (known := self._outage.error) is not None and self._outage.count > self._outages_before:
+            # It stopped answering while this one stood in the queue: asking would only keep the others waiting.
+            raise Unreachable(*known.args)
+        try:
+            series = self._store.samples(selector(union) + self._range, self._at)
+        except Unreachable as error:
+            self._outage.began(error)
+            raise
+        self._outage.ended()
         # Many series differ in nothing that is asked for: each combination is looked at once.
         alike: dict[tuple[str, ...], list[Series]] = {}
         for each in series:

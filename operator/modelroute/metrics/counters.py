@@ -80,9 +80,12 @@ class Read:
 
 
 def spans_of(
-    reads: Iterable[Read], main: Read, start: float, end: float, *, scrape_interval_s: float
+    reads: Iterable[Read], main: Read, start: float, end: float, *, scrape_interval_s: float, seen_until: float
 ) -> Mapping[ledger.TargetId, ledger.Span] | ledger.Problem:
-    """The window (`start`, `end`] of all processes that serve one of `reads`; a problem is told of `main`."""
+    """The window (`start`, `end`] of all processes that serve one of `reads`; a problem is told of `main`.
+
+    `seen_until` is the latest scrape of anything, unix seconds.
+    """
     reads = tuple(reads)
     found = tuple(counter for read in reads for counter in read.samples.counters)
     horizon = start - ledger.lookback_s(scrape_interval_s)
@@ -94,7 +97,7 @@ def spans_of(
     }
     problem = ledger.misplaced(found, targets, start, end)
     if problem is None:
-        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s)
+        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         if window.problem is None:
             return window.spans
         problem = window.problem

@@ -13,7 +13,7 @@ from modelroute.analysis.design import Outcomes
 from modelroute.metrics import ledger
 from modelroute.metrics.counters import Read, not_told_apart, source, spans_of
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
-from modelroute.metrics.sources import Samples, Source
+from modelroute.metrics.sources import Samples, Source, seen_until
 from modelroute.rollout.reasons import Reason
 
 BAD, TOTAL = "bad", "total"
@@ -47,6 +47,7 @@ def outcomes(
     bads, totals = objective.bad, objective.total
     assert bads is not None, "an objective of its own counters has both"
     assert totals is not None, "an objective of its own counters has both"
+    latest = seen_until(samples)
     mixed = not_told_apart(bads, query.arms) | not_told_apart(totals, query.arms)
 
     def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
@@ -54,7 +55,7 @@ def outcomes(
             return mixed[arm.name]
         bad = Read(bads, arm, samples[_key(objective, arm, BAD)])
         total = Read(totals, arm, samples[_key(objective, arm, TOTAL)])
-        spans = spans_of((bad, total), total, start, end, scrape_interval_s=scrape_interval_s)
+        spans = spans_of((bad, total), total, start, end, scrape_interval_s=scrape_interval_s, seen_until=latest)
         return spans if isinstance(spans, ledger.Problem) else _held_together(bad, total, spans)
 
     return {arm.name: one(arm) for arm in arms}

@@ -21,6 +21,10 @@ from modelroute.rollout.reasons import Reason
 COVERAGE_S = 60.0
 """Coverage is measured over this time before a window's end: within one window, late would be missing."""
 
+MOST_JUDGED, SPILLED_OVER = 1.5, 10.0
+"""More verdicts than that many times the answers, and so many of answers before, are of another route's answers: a
+judge counts by Service, and then neither coverage nor violations are this route's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
@@ -43,13 +47,20 @@ class Judge:
         )
 
     def verdicts(
-        self, arm: ArmQuery, samples: Samples, start: float, end: float, *, scrape_interval_s: float
+        self,
+        arm: ArmQuery,
+        samples: Samples,
+        start: float,
+        end: float,
+        *,
+        scrape_interval_s: float,
+        seen_until: float = -math.inf,
     ) -> Judged | ledger.Problem:
-        """What was said of an arm's answers in (`start`, `end`]."""
+        """What was said of an arm's answers in (`start`, `end`]; `seen_until` is the latest scrape of anything."""
         wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
         targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
         found = [counter for counter in samples.counters if wanted <= counter.target]
-        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s)
+        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         problem = window.problem or ledger.misplaced(found, targets, start, end)
         if problem:
             return problem
@@ -81,6 +92,12 @@ def coverage_problem(
         return judged
     if answered > 0 and judged.total + judged.errors == 0:
         return ledger.Problem(Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute")
+    said = judged.total + judged.errors
+    if said > MOST_JUDGED * answered + SPILLED_OVER:
+        message = (
+            f"{said:.0f} verdicts on {answered:.0f} answers in the last minute: who else sends it answers to judge?"
+        )
+        return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
     if min_coverage is not None and judged.total < min_coverage * answered:
         share = 100 * judged.total / answered
         wanted = f"{100 * min_coverage:g} %"

@@ -13,8 +13,9 @@ value tells whether the process is new. A counter that was absent at an earlier 
 counts from 0; a counter seen first together with its target counts from 0 only if the process was born within
 sight, else its first value is a baseline.
 
-Everything is a function of the samples in (start − lookback, end] of the one window that is asked for: a
-window read again after a crash, alone or among others, gives the same numbers.
+What was counted is a function of the samples in (start − lookback, end] of the one window that is asked for,
+once they are final (see `ripeness`): a window read again after a crash, alone or among others, gives the same
+numbers.
 """
 
 from __future__ import annotations
@@ -79,6 +80,14 @@ class Problem:
 
     reason: Reason
     message: str
+
+
+class Ripeness(Enum):
+    """Whether the samples of a window are all there."""
+
+    RIPE = auto()
+    UNRIPE = auto()  # a scrape after its end is still to be seen: ask again
+    SPOILT = auto()  # none came in time: what is there may be half of it
 
 
 class _Step(Enum):
@@ -193,13 +202,20 @@ def cut(
     end: float,
     *,
     scrape_interval_s: float,
+    seen_until: float = -math.inf,
 ) -> Cut:
     """The window (`start`, `end`] of all targets together: it is known for all of them or for none.
 
     A target is needed if it was scraped in the window or is merely between two scrapes. One that is silent
     makes the window unknown: a gap for up to `GONE_AFTER_SCRAPES` scrapes; after that it is gone if another
-    target is there (it counted up to its last scrape), else the data are stale.
+    target is there (it counted up to its last scrape), else the data are stale. Where later scrapes of others
+    show that it never came back, it was gone all along.
+
+    With `seen_until`, the latest scrape of anything (unix seconds), nobody has been waited for that long: then a
+    target that missed the scrape after the end, while others went on, did not say all that it counted.
     """
+    strict = math.isfinite(seen_until)
+    latest = _latest(targets)
     horizon = start - lookback_s(scrape_interval_s)
     visible = {
         target: tuple(scrape for scrape in scrapes if horizon < scrape.t <= end) for target, scrapes in targets.items()
@@ -214,13 +230,17 @@ def cut(
     }
     for target, scrapes in visible.items():
         silent_s = end - scrapes[-1].t
-        if target in alive:
+        if target in alive or (not strict and _is_gone(targets[target], latest, end, scrape_interval_s)):
             continue
         if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s:
             return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window"))
         if not alive:
             return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
     problem = _scraped_twice(alive) or _no_start(alive)
+    due = end + JITTER * scrape_interval_s
+    missing = next((target for target in alive if not any(end < scrape.t <= due for scrape in targets[target])), None)
+    if problem is None and missing is not None and seen_until >= due:
+        problem = Problem(Reason.SCRAPE_GAP, f"{_name(missing)} was not scraped after this window")
     if problem:
         return Cut({}, problem)
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
@@ -233,6 +253,47 @@ def counted_from(spans: Mapping[TargetId, Span], start: float) -> float:
     """
     firsts = (span.steps[0][0] for span in spans.values() if span.steps)
     return min((before for before in firsts if math.isfinite(before)), default=start)
+
+
+def ripeness(
+    targets: Mapping[TargetId, Sequence[Scrape]], start: float, end: float, *, now: float, scrape_interval_s: float
+) -> Ripeness:
+    """Whether all that the targets counted in (`start`, `end`] is there to be read at `now`, unix seconds.
+
+    Scrapes arrive in order, but late where they come by remote write or through Thanos: what is not there yet
+    would be counted as nothing, and never again. So every target that was seen before the end must have been
+    seen after it, unless others went on so long without it that it is gone. Where nobody was seen for that
+    long, nothing more is waited for.
+    """
+    if not late(targets, start, end, scrape_interval_s=scrape_interval_s):
+        return Ripeness.RIPE
+    silent_s = now - _latest(targets)
+    return Ripeness.UNRIPE if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s else Ripeness.SPOILT
+
+
+def late(
+    targets: Mapping[TargetId, Sequence[Scrape]], start: float, end: float, *, scrape_interval_s: float
+) -> tuple[str, ...]:
+    """The targets of the window that were not seen after its end, and are not gone, in words."""
+    horizon, latest = start - lookback_s(scrape_interval_s), _latest(targets)
+    return tuple(
+        _name(target)
+        for target, scrapes in targets.items()
+        if scrapes
+        and scrapes[-1].t <= end
+        and any(horizon < scrape.t for scrape in scrapes)
+        and not _is_gone(scrapes, latest, end, scrape_interval_s)
+    )
+
+
+def _latest(targets: Mapping[TargetId, Sequence[Scrape]]) -> float:
+    return max((scrapes[-1].t for scrapes in targets.values() if scrapes), default=-math.inf)
+
+
+def _is_gone(scrapes: Sequence[Scrape], latest: float, end: float, scrape_interval_s: float) -> bool:
+    """Not seen after the window's `end`, while others were seen for `GONE_AFTER_SCRAPES` scrapes more."""
+    last = scrapes[-1].t
+    return last <= end and latest - last > GONE_AFTER_SCRAPES * scrape_interval_s
 
 
 def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:

@@ -61,6 +61,10 @@ class PrometheusServer:
             raise Invalid(message, field="prometheus.scrapeInterval")
 
 
+class Unreachable(Unavailable):
+    """The server did not answer at all, or not in time: whoever asks it next had better not come in a crowd."""
+
+
 class QueryWarning(Unavailable):
     """Prometheus answered with warnings: parts of the data may be missing, so nothing is known."""
 
@@ -127,9 +131,9 @@ class GuardedSession(requests.Session):
         except requests.exceptions.SSLError:
             raise self._unavailable("has a certificate that is not trusted") from None
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-            raise self._unavailable("did not answer in time") from None
+            raise self._unreachable("did not answer in time") from None
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
-            raise self._unavailable("could not be reached") from None
+            raise self._unreachable("could not be reached") from None
         self._check(response)
         return response
 
@@ -153,7 +157,7 @@ class GuardedSession(requests.Session):
             if len(body) > most:
                 raise AnswerTooLarge(f"Prometheus {self._server.name} answered with more than {most} bytes")
             if self._monotonic() > deadline:
-                raise self._unavailable("did not answer in time")
+                raise self._unreachable("did not answer in time")
         return bytes(body)
 
     def _check(self, response: requests.Response) -> None:
@@ -179,6 +183,9 @@ class GuardedSession(requests.Session):
 
     def _unavailable(self, what: str) -> Unavailable:
         return Unavailable(f"Prometheus {self._server.name} {what}")
+
+    def _unreachable(self, what: str) -> Unreachable:
+        return Unreachable(f"Prometheus {self._server.name} {what}")
 
 
 def _series(item: dict[str, Any]) -> Series:

@@ -5,8 +5,8 @@
     read() ─┘  (same windows) └─ counters, joined by metric ────┘
 
 Windows come oldest first, only complete ones, and at most `MAX_WINDOWS` of them; whoever asked comes back for
-the rest. A transport failure raises Unavailable and consumes nothing: Prometheus keeps the samples. What the
-samples cannot tell is in the readings as Unknown.
+the rest, also for one whose scrapes are not all there yet. A transport failure raises Unavailable and consumes
+nothing: Prometheus keeps the samples. What the samples cannot tell is in the readings as Unknown.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from modelroute.errors import Unavailable
 from modelroute.metrics import ledger
-from modelroute.metrics.asking import Asking, Found, SampleStore
+from modelroute.metrics.asking import Asking, Found, Outage, SampleStore
 from modelroute.metrics.judge import Judge
 from modelroute.metrics.ledger import Series, window_end_for
-from modelroute.metrics.prometheus import Prometheus, PrometheusServer, QueryWarning
+from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import RouteQuery, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
 from modelroute.metrics.windows import Reader, unknown_window
 from modelroute.rollout.reasons import Reason
 
-__all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "window_end_for"]
+__all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "most_windows", "window_end_for"]
 
 MAX_WINDOWS = 20
 MAX_SPAN_S = 600.0
@@ -39,6 +39,11 @@ MAX_SPAN_S = 600.0
 
 IDENTITY_KEPT_S = 3600.0
 """How long a route is remembered after its last read, in case another one has the same name in the metrics."""
+
+
+def most_windows(window_s: float) -> int:
+    """How many windows one read brings at most."""
+    return max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / window_s)))
 
 
 class Sampler:
@@ -63,26 +68,41 @@ class Sampler:
         self._clock = clock
         self._batch_wait_s = batch_wait_s
         self._open: dict[tuple[float, float], _Batch] = {}
+        self._in_flight = 0
+        self._outage = Outage()
         self._routes: dict[tuple[str, str, str], float] = {}
         self._swept = clock()
 
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
         """The complete windows of `query` from `since` on, in order; maybe fewer than asked for, maybe none.
 
-        Raises Unavailable where Prometheus did not answer: nothing is lost, ask again.
+        Raises Unavailable where Prometheus did not answer: nothing is lost, ask again. While it is known not to
+        answer, one read at a time finds out whether it does again, and all others are told at once.
         """
         count = self._windows_now(query)
-        if count <= 0:
-            return ()
-        query = replace(query, until=query.since + count * query.window_s)
+        while count > 0:
+            part = replace(query, until=query.since + count * query.window_s)
+            try:
+                return await self._asked(part)
+            except AnswerTooLarge:
+                # Split by route already: what is left to ask for less of is time.
+                if count == 1:
+                    raise
+            count //= 2
+        return ()
+
+    async def _asked(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        """The windows of `query`, together with whoever else asks for the same."""
         self._remember(query)
         key = (query.since, query.until)
         batch = self._open.get(key)
         if batch is None:
+            if self._in_flight and (known := self._outage.error) is not None:
+                raise Unreachable(*known.args)
+            self._in_flight += 1
             batch = self._open[key] = _Batch([])
             batch.task = asyncio.create_task(self._answer_soon(key, batch))
-            # Where everyone who asked has been cancelled, nobody is left to look at a failure.
-            batch.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+            batch.task.add_done_callback(self._done)
         batch.queries.append(query)
         place = len(batch.queries) - 1
         assert batch.task is not None
@@ -91,11 +111,15 @@ class Sampler:
             raise type(answer)(*answer.args)
         return answer
 
+    def _done(self, task: asyncio.Task[list[_Answer]]) -> None:
+        self._in_flight -= 1
+        # Where everyone who asked has been cancelled, nobody is left to look at a failure.
+        _ = task.cancelled() or task.exception()
+
     def _windows_now(self, query: RouteQuery) -> int:
         until = min(query.until, window_end_for(self._clock(), query.window_s, self._scrape_interval_s))
-        most = max(1, min(MAX_WINDOWS, math.floor(MAX_SPAN_S / query.window_s)))
         # A hair above a whole number of windows is that number; a window short of its end is none.
-        return math.floor(min((until - query.since) / query.window_s + 1e-6, most))
+        return math.floor(min((until - query.since) / query.window_s + 1e-6, most_windows(query.window_s)))
 
     def _remember(self, query: RouteQuery) -> None:
         now = self._clock()
@@ -110,7 +134,9 @@ class Sampler:
         sources = [self._reader.sources(query) for query in batch.queries]
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
-        asking = Asking(self._store, self._executor, range_s=until - since + reach_s, at=until)
+        # What comes after the windows shows that they are whole; more than this shows nothing more.
+        at = max(until, min(self._clock(), until + (ledger.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
+        asking = Asking(self._store, self._executor, self._outage, range_s=at - since + reach_s, at=at)
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})
@@ -160,7 +186,22 @@ class Sampler:
         cuts = [query.since + place * query.window_s for place in range(windows + 1)]
         if problem:
             return tuple(unknown_window(start, end, problem) for start, end in pairwise(cuts))
-        return tuple(self._reader.read(query, samples, start, end) for start, end in pairwise(cuts))
+        return tuple(self._ripe(query, samples, cuts))
+
+    def _ripe(
+        self, query: RouteQuery, samples: Mapping[str, Samples], cuts: Sequence[float]
+    ) -> Iterator[WindowReading]:
+        """The windows up to the first whose scrapes are not all there yet."""
+        now, gateway = self._clock(), self._preset.sources(query).keys()
+        for start, end in pairwise(cuts):
+            match self._reader.ripeness(samples, start, end, gateway=gateway, now=now):
+                case ledger.Ripeness.RIPE:
+                    yield self._reader.read(query, samples, start, end)
+                case ledger.Ripeness.UNRIPE:
+                    return
+                case ledger.Ripeness.SPOILT:
+                    message = "no scrape came after this window: what was counted in it may be half of it"
+                    yield unknown_window(start, end, ledger.Problem(Reason.STALE_DATA, message))
 
     def _by_identity(self) -> _Routes:
         routes: dict[str, set[tuple[str, str]]] = {}

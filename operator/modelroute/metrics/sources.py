@@ -67,6 +67,11 @@ def _place(labels: Mapping[str, str]) -> tuple[str, str]:
     return labels.get("job", ""), labels.get("instance", "")
 
 
+def seen_until(samples: Mapping[str, Samples]) -> float:
+    """The latest scrape of any target, unix seconds: up to then Prometheus has what there is."""
+    return max((scrapes[-1].t for each in samples.values() for scrapes in each.targets.values()), default=-math.inf)
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What a gateway counted for a rule in one window; one of `problem` and the counts.

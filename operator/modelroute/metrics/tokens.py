@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from modelroute.metrics import ledger
 from modelroute.metrics.counters import Read, not_told_apart, source, spans_of
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, RouteQuery
-from modelroute.metrics.sources import Samples, Source
+from modelroute.metrics.sources import Samples, Source, seen_until
 from modelroute.rollout.evidence import Tokens
 
 _LABELS = (("service", "$(backend)"),)
@@ -42,13 +42,14 @@ def counted(
     scrape_interval_s: float,
 ) -> dict[str, Tokens | ledger.Problem]:
     """What was counted of each of `arms` in (`start`, `end`], or why that is not known."""
+    latest = seen_until(samples)
     mixed = not_told_apart(ANSWERED, query.arms)
 
     def one(arm: ArmQuery) -> Tokens | ledger.Problem:
         if arm.name in mixed:
             return mixed[arm.name]
         reads = tuple(Read(counter, arm, samples[_key(arm, counter)]) for counter in COUNTERS)
-        spans = spans_of(reads, reads[-1], start, end, scrape_interval_s=scrape_interval_s)
+        spans = spans_of(reads, reads[-1], start, end, scrape_interval_s=scrape_interval_s, seen_until=latest)
         return spans if isinstance(spans, ledger.Problem) else _summed(reads, spans)
 
     return {arm.name: one(arm) for arm in arms}

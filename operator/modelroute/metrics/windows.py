@@ -7,13 +7,13 @@ Every (objective, arm) is either in `outcomes` or has an Unknown that says why: 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting, custom, judge, ledger, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
-from modelroute.metrics.sources import Preset, Samples, Source, Tally
+from modelroute.metrics.sources import Preset, Samples, Source, Tally, seen_until
 from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
@@ -42,6 +42,30 @@ class Reader:
         if _wants_judge(query):
             reach += judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         return reach
+
+    def ripeness(
+        self, samples: Mapping[str, Samples], start: float, end: float, *, gateway: Collection[str], now: float
+    ) -> ledger.Ripeness:
+        """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone; `gateway`
+        names the samples that are its.
+
+        Others (a judge) are waited for no longer than their next scrape may take: one that went down with its backend
+        must not keep the backend's failures from being seen.
+        """
+        interval_s, latest = self.scrape_interval_s, seen_until(samples)
+        ripe = ledger.Ripeness.RIPE
+        for name in gateway:
+            found = ledger.ripeness(samples[name].targets, start, end, now=now, scrape_interval_s=interval_s)
+            if found is ledger.Ripeness.SPOILT:
+                return found
+            ripe = found if found is ledger.Ripeness.UNRIPE else ripe
+        if latest >= end + ledger.JITTER * interval_s:
+            return ripe
+        others = (each.targets for name, each in samples.items() if name not in gateway)
+        if not any(ledger.late(targets, start, end, scrape_interval_s=interval_s) for targets in others):
+            return ripe
+        patient = now - latest <= ledger.GONE_AFTER_SCRAPES * interval_s
+        return ledger.Ripeness.UNRIPE if patient else ledger.Ripeness.SPOILT
 
     def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)
@@ -118,6 +142,7 @@ class Reader:
         span_start = end - judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         lately = self._tally(query, samples, span_start, end)
         ambiguous = judge.same_service(query)
+        latest = seen_until(samples)
 
         def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
             nonlocal earliest
@@ -125,7 +150,9 @@ class Reader:
             if problem:
                 return problem
             judged, judged_lately = (
-                self.judge.verdicts(arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s)
+                self.judge.verdicts(
+                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=latest
+                )
                 for since in (start, span_start)
             )
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)

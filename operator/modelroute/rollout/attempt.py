@@ -76,6 +76,7 @@ class Attempt:
     """What is frozen when an attempt starts. `name` is its ModelRollout's; `number` counts from 1.
 
     `judge_delay_s`: how long after an answer its verdict is counted at the latest, where there is a judge.
+    `boundaries` (seconds, by objective): where the gateway's histogram is read for latency.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Attempt:
     guard: GuardTerms = field(default_factory=GuardTerms)
     trigger: Trigger = Trigger.SPEC_CHANGED
     judge_delay_s: float = 0.0
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
 
     @property
     def candidates(self) -> tuple[Arm, ...]:
@@ -102,6 +104,16 @@ class Attempt:
     @property
     def wanted(self) -> Split:
         return split_of(self.arms, {arm.name: arm.wanted for arm in self.arms})
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of a step could be told for an objective and a candidate, since the step has settled: the candidate's
+    completions in windows in which it was known, and how many windows were `blind`.
+    """
+
+    requests: float = 0.0
+    blind: int = 0
 
 
 class Stage(StrEnum):
@@ -138,9 +150,10 @@ class Progress:
     them, None until then. `live_until`: when it was last seen to have them, where somebody else has changed them since
     and what was counted before is not read yet, or forbids to restore them. `place`: where the arms stood in the route
     (see `places`), empty where nobody noted it. `consumed_until`: the end of the last window that was looked at.
-    `requests`: each candidate's completions in this step since it settled. `step_counts`: (bad, total) by (objective,
-    arm) in this step. `tokens`: by arm, of the attempt's settled windows. `unknown`: what the last window could not
-    tell. `pause_breached` is latched: later windows may not take it away.
+    `requests`: each candidate's completions in this step since it settled; `covered`: what of them was known, by
+    (objective, candidate). `step_counts`: (bad, total) by (objective, arm) in this step. `tokens`: by arm, of the
+    attempt's settled windows. `unknown`: what the last window could not tell. `pause_breached` is latched: later
+    windows may not take it away.
 
     What people did: `approved` and `waived` hold for this step, `waived_all` and `paused` until the attempt ends;
     `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
@@ -157,6 +170,7 @@ class Progress:
     consumed_until: float
     engine: State
     requests: Mapping[str, float] = field(default_factory=dict)
+    covered: Mapping[tuple[str, str], Coverage] = field(default_factory=dict)
     step_counts: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
     slowest_p99_s: float = 0.0

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from modelroute.analysis.design import Window
+from modelroute.analysis.design import Action, Window
 from modelroute.analysis.engine import Assessment, State, advance, assess, start_gate
-from modelroute.rollout.attempt import Progress, Record, weights_of
+from modelroute.rollout.attempt import Coverage, Progress, Record, weights_of
 from modelroute.rollout.evidence import Tokens, WindowReading
 from modelroute.rollout.split import TOTAL
 
@@ -123,6 +123,7 @@ def folded(
             engine=engine,
             consumed_until=reading.end,
             requests=_counted(record, progress, reading) if settled else progress.requests,
+            covered=_covered(record, progress, reading) if settled else progress.covered,
             step_counts=_summed(progress, reading),
             tokens=_taken(progress, reading) if settled else progress.tokens,
             slowest_p99_s=slowest_p99_s(progress, reading),
@@ -163,6 +164,23 @@ def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict
 def _taken(progress: Progress, reading: WindowReading) -> dict[str, Tokens]:
     nothing = Tokens(0.0, 0.0, 0.0)
     return {**progress.tokens, **{arm: progress.tokens.get(arm, nothing) + new for arm, new in reading.tokens.items()}}
+
+
+def _covered(record: Record, progress: Progress, reading: WindowReading) -> dict[tuple[str, str], Coverage]:
+    """What is known of an objective needs the candidate's counts and, where it has traffic, its reference's."""
+    sums, weights = dict(progress.covered), weights_of(record)
+    gating = (objective for objective in record.attempt.design.objectives if objective.action is not Action.REPORT)
+    for objective in gating:
+        for each in record.attempt.design.comparisons:
+            needed = [each.candidate] if not weights.get(each.reference or "") else [each.candidate, each.reference]
+            key = objective.name, each.candidate
+            before = sums.get(key, Coverage())
+            if all((objective.name, arm) in reading.outcomes for arm in needed):
+                requests = before.requests + reading.completions.get(each.candidate, 0.0)
+                sums[key] = replace(before, requests=requests)
+            else:
+                sums[key] = replace(before, blind=before.blind + 1)
+    return sums
 
 
 def _summed(progress: Progress, reading: WindowReading) -> dict[tuple[str, str], tuple[float, float]]:

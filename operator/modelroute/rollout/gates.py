@@ -9,7 +9,7 @@ from typing import Final
 
 from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Assessment, Finding
-from modelroute.rollout.attempt import Record, Requirement, Step, token_of, weights_of
+from modelroute.rollout.attempt import Coverage, Record, Requirement, Step, token_of, weights_of
 from modelroute.rollout.clock import is_overdue
 from modelroute.rollout.consume import looks_from, settled_at
 from modelroute.rollout.decision import Phase
@@ -159,7 +159,13 @@ def evidence_is_current(view: View) -> Lack | None:
     if look.problem is not None:
         return Lack(Phase.HOLDING, look.problem.reason, look.problem.message)
     # Not before the split is live, or has been waited for too long: until then nothing is to be read.
-    if (begin := looks_from(view.record)) < look.expected_until:
+    if (begin := looks_from(view.record)) < look.expected_until and not look.readings:
+        message = (
+            "the scrapes that complete the last window are not in Prometheus yet; a target that does not come back is"
+            " waited for, for five scrapes"
+        )
+        return Lack(Phase.PROGRESSING, Reason.LATE_DATA, message, max(1.0, view.record.attempt.window_s / 5))
+    if begin < look.expected_until:
         behind = look.expected_until - begin
         message = f"reading what was counted meanwhile, {duration(behind)} to go"
         return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
@@ -234,26 +240,54 @@ def has_settled(view: View) -> Lack | None:
 
 
 def has_lasted(view: View) -> Lack | None:
+    """`minDuration`, without the windows that could not be told for one of the objectives: time unseen is no time."""
     live_at = view.record.progress.live_at
     lasted = 0.0 if live_at is None else view.now - live_at
-    if view.waived or lasted >= view.step.min_duration_s:
+    blind = {
+        objective: view.record.progress.covered.get((objective, arm.name), Coverage()).blind
+        for arm in view.record.attempt.candidates
+        for objective in _gating(view, arm.name)
+    }
+    most = max(blind, key=lambda objective: blind[objective], default="")
+    unseen_s = blind.get(most, 0) * view.record.attempt.window_s
+    left = view.step.min_duration_s + unseen_s - lasted
+    if view.waived or left <= 0:
         return None
-    left = view.step.min_duration_s - lasted
     message = f"minDuration {duration(view.step.min_duration_s)}: {duration(left)} to go"
+    if unseen_s:
+        message += f", for {most} was not known for {duration(unseen_s)} of it"
     return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, left)
 
 
 def has_seen_enough(view: View) -> Lack | None:
-    """`minRequests`; also where a person waived them, a step is left on some evidence of its own and never on none."""
+    """`minRequests`, by every objective that can stop the rollout as well: what a silent judge did not see is not seen.
+
+    Also where a person waived them, a step is left on some evidence of its own and never on none.
+    """
     progress, asked = view.record.progress, 1 if view.waived else max(view.step.min_requests, 1)
     lacking = []
     for arm in view.record.attempt.candidates:
         seen = progress.requests.get(arm.name, 0.0)
         if seen < asked:
             lacking.append(f"{count(seen)} of {count(asked)} requests by {arm.name}{_when(view, seen, asked)}")
+            continue
+        for objective in _gating(view, arm.name):
+            covered = progress.covered.get((objective, arm.name), Coverage()).requests
+            if covered < asked:
+                told = f"{objective} is known for {count(covered)} of {count(asked)} requests by {arm.name}"
+                lacking.append(f"{told}{_when(view, covered, asked)}")
     if not lacking:
         return None
     return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, "; ".join(lacking))
+
+
+def _gating(view: View, candidate: str) -> list[str]:
+    """The objectives that can stop the rollout for that candidate."""
+    return [
+        each.objective
+        for each in view.assessment.findings
+        if each.candidate == candidate and each.action is not Action.REPORT
+    ]
 
 
 def _when(view: View, seen: float, asked: float) -> str:

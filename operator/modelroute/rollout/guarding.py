@@ -14,7 +14,7 @@ from modelroute.analysis.design import Objective
 from modelroute.analysis.detector import Alarm, Guard, Watched, advance_guard, alarms, start_guard
 from modelroute.rollout.attempt import OnGuardBreach, Progress, Record, Stage, Verdict
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.observation import Observation, Terms
+from modelroute.rollout.observation import Look, Observation, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Split, same_traffic
@@ -22,6 +22,8 @@ from modelroute.rollout.words import duration
 
 CHECKPOINT_S = 300.0
 BAKING_CHECKPOINT_S = 60.0
+BEHIND_WINDOWS = 8
+QUIET_WINDOWS = 4
 LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
 
@@ -86,18 +88,32 @@ def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *,
     if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
         state = start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
+        if reading.start < (progress.finished_at or 0.0):
+            # Read to see whether there is traffic; the split was another one.
+            continue
         counts = {key: (outcome.absolute, outcome.total) for key, outcome in reading.outcomes.items()}
         state = advance_guard(guard, state, end=reading.end, counts=counts)
     return replace(progress, guard=state, guarded=revision)
 
 
-def is_due(before: Progress, after: Progress, *, baking: bool) -> bool:
-    """Whether `after` is to be written down."""
+def is_due(before: Progress, after: Progress, *, baking: bool, look: Look) -> bool:
+    """Whether `after` is to be written down: also where the look brought no more, for the next reads on from there."""
     if after.guard is None or not math.isfinite(after.guard.until):
         return False
     if before.guard is None or before.guarded != after.guarded:
         return True
-    return after.guard.until - before.guard.until >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
+    gained_s = after.guard.until - before.guard.until
+    if gained_s > 0 and is_behind(look):
+        return True
+    return gained_s >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
+
+
+def is_behind(look: Look) -> bool:
+    """Whether there is more to read than one read brings, by more windows than scrapes are ever waited for."""
+    if not look.readings:
+        return False
+    last = max(look.readings, key=lambda reading: reading.end)
+    return look.expected_until - last.end > BEHIND_WINDOWS * (last.end - last.start)
 
 
 def broken(guard: Guard, progress: Progress) -> Alarm | None:
@@ -115,6 +131,12 @@ def verdict_of(alarm: Alarm, now: float) -> Verdict:
     return Verdict(Reason.GUARD_BREACHED, message, now, alarm.watched.objective, alarm.watched.arm)
 
 
+def _nothing_counted(look: Look) -> bool:
+    """No known request in all of several windows."""
+    counted = math.fsum(count for reading in look.readings for count in reading.completions.values())
+    return len(look.readings) >= QUIET_WINDOWS and not counted
+
+
 def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
     """What is watched, what is not, and whether a breach takes the promotion back."""
     watched = [each.name for each in held.objectives if each.limit is not None]
@@ -130,6 +152,8 @@ def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
         return told
     if seen.look.problem is not None:
         told += f"; sees nothing now ({seen.look.problem.message})"
+    elif _nothing_counted(seen.look):
+        told += "; no request was counted lately: without traffic, or with series that are not found, it sees nothing"
     if not is_baking(record, now):
         return f"{told}; a breach is reported"
     if seen.cannot_return:

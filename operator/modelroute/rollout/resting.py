@@ -22,6 +22,7 @@ from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.split import Split, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
+from modelroute.rollout.words import duration
 
 BACKEND_REASONS: Final = frozenset({Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN})
 TIDY_AFTER_S: Final = 300.0
@@ -75,7 +76,8 @@ def _settled(seen: Observation, now: float) -> Decision:
         return Decision(Phase.PAUSED, Reason.PAUSED, message, order, wake_after_s=60.0)
     if (lack := _metrics_lack(seen)) is not None:
         message = f"the rollout to {words_of(plan.split)} does not start: {lack.message}; live: {live}"
-        return Decision(Phase.HOLDING, lack.reason, message, order, lacking=(lack.message,))
+        soon = min(15.0, seen.terms.window_s)
+        return Decision(Phase.HOLDING, lack.reason, message, order, lacking=(lack.message,), wake_after_s=soon)
     return begin(seen, plan, stable, _resting_split(seen, stable, now), now)
 
 
@@ -135,8 +137,11 @@ def _watch(seen: Observation, now: float) -> _Watch:
         afresh = replace(progress, guard=replace(start_guard(guard), until=until))
         said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
         return _Watch(words=words, record=Record(record.attempt, afresh), said=(said,), wake_after_s=wake_after_s)
-    due = is_due(record.progress, progress, baking=baking)
-    return _Watch(words=words, record=Record(record.attempt, progress) if due else None, wake_after_s=wake_after_s)
+    if not is_due(record.progress, progress, baking=baking, look=seen.look):
+        return _Watch(words=words, wake_after_s=wake_after_s)
+    # Where there was more than one look can bring, the next one reads on from what is written down now.
+    soon = 1.0 if guarding.is_behind(seen.look) else wake_after_s
+    return _Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
@@ -228,4 +233,20 @@ def _metrics_lack(seen: Observation) -> Problem | None:
     for unknown in seen.look.readings[-1].unknown:
         if unknown.objective not in reported:
             return Problem(unknown.reason, unknown.message)
+    if not any(count > 0 for reading in seen.look.readings for count in reading.completions.values()):
+        return _nothing_counted(seen)
     return None
+
+
+def _nothing_counted(seen: Observation) -> Problem:
+    """A gateway that is scraped, and none of whose series is this route's: it reads like a route without traffic.
+
+    The two cannot be told apart, so neither may begin: a candidate that fails would not be seen to fail.
+    """
+    since, until = seen.look.readings[0].start, seen.look.readings[-1].end
+    return Problem(
+        Reason.NO_DATA,
+        f"no request of this route was counted in {duration(until - since)}: send it traffic; if it has some, the"
+        " gateway's series are not found: does Traefik have addServicesLabels, and does the scrape keep its service"
+        " label (honorLabels, or serviceLabel in the operator's configuration)?",
+    )

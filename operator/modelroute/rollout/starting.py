@@ -60,6 +60,7 @@ def begin(seen: Observation, plan: Plan, stable: Split, resting: Split, now: flo
         judge_delay_s=seen.terms.judge_delay_s,
         deadline=plan.deadline,
         guard=plan.guard,
+        boundaries=plan.boundaries,
         trigger=Trigger.RETRY if retried else Trigger.FIRST_APPLY if number == 1 else Trigger.SPEC_CHANGED,
     )
     progress = Progress(

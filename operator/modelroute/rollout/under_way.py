@@ -109,6 +109,7 @@ def leave_step(gateway: Gateway, record: Record, now: float) -> Decision:
             step_at=now,
             live_at=None,
             requests={},
+            covered={},
             step_counts={},
             approved=False,
             waived=False,

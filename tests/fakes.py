@@ -215,7 +215,9 @@ class Counting(Protocol):
     bad_share: dict[str, float]
     prometheus_problem: Exception | None
 
-    def weights(self) -> dict[str, int]: ...
+    def weights_at(self, at: float) -> dict[str, int]:
+        """The weights that the route had at `at` (unix seconds)."""
+        ...
 
 
 class Prometheus:
@@ -230,11 +232,11 @@ class Prometheus:
         return tuple(self._windows(query))
 
     def _windows(self, query: RouteQuery) -> Iterator[WindowReading]:
-        weights = self._world.weights()
         # No more at once than the sampler gives.
         count = min(round((query.until - query.since) / query.window_s), most_windows(query.window_s))
         for index in range(count):
             start = query.since + index * query.window_s
+            weights = self._world.weights_at(start)
             outcomes, completions, tokens = {}, {}, {}
             for arm in query.arms:
                 total = float(round(self._world.requests * weights.get(arm.service, 0) / 10_000))
@@ -266,6 +268,8 @@ class World:
     journal: list[Write] = field(default_factory=list)
     events: list[Announcement] = field(default_factory=list)
     told_at: list[float] = field(default_factory=list)
+    served: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    """The weights of the route, and since when it had them."""
     backends: Backends = field(default_factory=Backends)
     _version: int = 0
 
@@ -320,6 +324,8 @@ class World:
         if kind == "httproutes" and self.gateway_takes:
             stored["status"] = {"parents": self._taken(stored)}
         self.objects[key] = stored
+        if kind == "httproutes":
+            self.served.append((self.now, self.weights()))
         return stored
 
     @staticmethod
@@ -377,6 +383,9 @@ class World:
         """The weights that the HTTPRoute carries, by Service."""
         rules = self.get("httproutes").get("spec", {}).get("rules") or [{}]
         return {ref["name"]: ref["weight"] for ref in rules[0].get("backendRefs") or []}
+
+    def weights_at(self, at: float) -> dict[str, int]:
+        return next((weights for since, weights in reversed(self.served) if since <= at), {})
 
     def splits(self) -> list[Mapping[str, int]]:
         """Every split that was ordered, in order, without repetitions."""

@@ -107,6 +107,9 @@ class LiveWorld:
         whole = sum(ref["weight"] for ref in refs)
         return {ref["name"]: ref["weight"] * 10_000 // max(whole, 1) for ref in refs}
 
+    def weights_at(self, _at: float) -> dict[str, int]:
+        return self.weights()
+
     @property
     def small(self) -> int:
         return self.weights().get("small-v1", 0)

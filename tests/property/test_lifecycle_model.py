@@ -194,6 +194,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.retried = False
         self.blind_since: float | None = None
         self.barred: set[str] = set()
+        self.gone_back: set[str] = set()
         self.bytes: Json | None = None
         logging.getLogger("modelroute").addHandler(self.told)
 
@@ -434,6 +435,8 @@ class Lifecycle(RuleBasedStateMachine):
         wanted = {share["arm"]: share["weight"] for share in latest["spec"]["to"]}
         services = {arm["name"]: arm["backendRef"]["name"] for arm in latest["spec"]["arms"]}
         candidates = {services[arm]: stable.get(arm, 0) for arm in wanted if wanted[arm] > stable.get(arm, 0)}
+        if was is not None:
+            self._is_not_undone(uid, {services[arm]: weight for arm, weight in stable.items()}, candidates, since)
         if stage in ENDED and was is not None:
             # Also in the tick that came to the verdict: after it there is no order but the way back.
             for split in self.world.ordered[since:]:
@@ -457,6 +460,15 @@ class Lifecycle(RuleBasedStateMachine):
         if earlier and Stage(earlier[-1]["status"]["phase"]) in {Stage.ROLLED_BACK, Stage.ABORTED}:
             refused.add(earlier[-1]["spec"]["revision"])
         return refused
+
+    def _is_not_undone(self, uid: str, back: Mapping[str, int], candidates: Mapping[str, int], since: int) -> None:
+        """A rollback that reached the route stays, whether or not anything else of it could be written down."""
+        for split in self.world.ordered[since:]:
+            if uid in self.gone_back:
+                risen = {name: split[name] for name in candidates if split.get(name, 0) > candidates[name]}
+                assert not risen, f"a rollback was undone: {risen}"
+            if all(split.get(name, 0) == weight for name, weight in back.items()):
+                self.gone_back.add(uid)
 
     def _was_a_pass(self) -> None:
         assert self._live_before is not None, "a step was left that was never live"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, World, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, WINDOW_S, Fault, World, Write, in_phase, run_until
 
 from modelroute.cluster.client import Json
 from modelroute.controller.finalizer import FINALIZER
 from modelroute.controller.tick import Ticker
-from modelroute.errors import Unavailable
+from modelroute.errors import ModelRouteError, Unavailable
 
 OWN = "shop"
+BACK = {"large-v1": 10_000, "small-v1": 0}
 ADOPTING: dict[str, Any] = {"routeRef": {"name": OWN, "rule": "chat"}, "parentRefs": None}
 
 
@@ -48,7 +51,7 @@ def own_route(*, large: int | None = 100, small: int | None = 0, **metadata: Any
 
 def weights(world: World) -> dict[str, int]:
     rules = world.get("httproutes", OWN)["spec"]["rules"]
-    chat = next(rule for rule in rules if rule["name"] == "chat")
+    chat: Json = next((rule for rule in rules if rule["name"] == "chat"), {"backendRefs": []})
     return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
 
 
@@ -223,12 +226,187 @@ async def test_a_rollback_does_not_heed_the_limit_of_a_fight() -> None:
     assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
 
 
+async def test_a_fight_during_a_rollback_costs_few_writes_and_fewer_events_and_goes_on() -> None:
+    """Somebody writes the weights back a second after each of ours, for ten minutes."""
+    world, ticker = await under_way()
+    world.act("abort")
+    await ticker.tick(NAMESPACE, NAME)
+    assert weights(world) == BACK
+    world.journal.clear()
+    world.events.clear()
+    back = 0
+    for _ in range(600):
+        world.store("httproutes", own_route(large=50, small=50))
+        await ticker.tick(NAMESPACE, NAME)
+        back += weights(world) == BACK
+        world.now += 1.0
+
+    written = [str(each) for each in world.journal]
+    assert 100 <= back == written.count("patch httproutes") <= 125
+    assert len(world.events) <= 16
+    assert written.count("status modelroutes") + written.count("status modelrollouts") <= 10
+    assert "somebody else keeps changing the weights" in world.status["message"]
+    await run_until(world, ticker, in_phase("RolledBack"))
+    assert weights(world) == BACK
+
+
 async def test_a_fight_that_ends_is_forgotten() -> None:
     world, ticker, _ = await fought_over()
     world.now += 700
     await run_until(world, ticker, in_phase("Stable"))
 
     assert weights(world) == {"large-v1": 6000, "small-v1": 4000}
+
+
+# A rollback is not undone.
+
+
+def rolling_back(write: Write) -> bool:
+    return str(write) == "status modelrollouts" and write.body["status"].get("phase") == "RollingBack"
+
+
+def once(is_it: Callable[[Write], bool]) -> Fault:
+    """The first such write fails."""
+    left = [True]
+
+    def fault(write: Write) -> Exception | None:
+        if left[0] and is_it(write):
+            left[0] = False
+            return Unavailable("500: etcdserver: leader changed")
+        return None
+
+    return fault
+
+
+async def harmed_while(fault: Fault) -> tuple[World, Ticker]:
+    """Harm is shown, `fault` befalls what is written of it, and the route is back at the stable split."""
+    world, ticker = await under_way()
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+    world.bad_share["small-v1"] = 0.5
+    world.faults.before = fault
+    for _ in range(10):
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        if weights(world) == BACK:
+            return world, ticker
+        world.now += WINDOW_S
+    raise AssertionError("never went back")
+
+
+async def never_rises_again(world: World, ticker: Ticker) -> None:
+    end = world.now + 400
+    while world.now < end and world.status.get("phase") != "RolledBack":
+        with contextlib.suppress(ModelRouteError):
+            await ticker.tick(NAMESPACE, NAME)
+        assert weights(world) == BACK
+        world.now += 2.0
+    assert world.status["phase"] == "RolledBack"
+
+
+LATER: dict[str, Callable[[World], Any]] = {
+    "as it was": lambda _world: None,
+    "Prometheus is down": lambda world: setattr(world, "prometheus_problem", Unavailable("down")),
+    "the counts were lost": lambda world: world.bad_share.clear(),
+}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("later", LATER)
+async def test_no_tick_undoes_a_rollback_that_could_not_be_written_down(later: str, restarted: bool) -> None:
+    world, ticker = await harmed_while(once(rolling_back))
+    LATER[later](world)
+
+    await never_rises_again(world, world.ticker() if restarted else ticker)
+
+
+@pytest.mark.parametrize("later", LATER)
+async def test_no_tick_undoes_a_rollback_of_which_nothing_could_be_written_down_but_the_route(later: str) -> None:
+    world, ticker = await harmed_while(lambda write: None if write.kind == "httproutes" else Unavailable("down"))
+    LATER[later](world)
+    for _ in range(10):
+        with contextlib.suppress(ModelRouteError):
+            await ticker.tick(NAMESPACE, NAME)
+        assert weights(world) == BACK
+        world.now += 1.0
+    world.faults.before = lambda _write: None
+
+    await never_rises_again(world, ticker)
+
+
+async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down() -> None:
+    """A promotion that bakes: its record says Promoted until the rollback is written down."""
+    spec: dict[str, Any] = {
+        "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "5%"}],
+        "guard": {"bake": "30m", "onBreach": "RollBack"},
+    }
+    world, ticker = await adopted(**spec)
+    apply(world, 60, 40, **spec)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.bad_share["small-v1"] = 0.5
+    world.faults.before = once(rolling_back)
+    while weights(world) != BACK:
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+    world.bad_share.clear()
+
+    await never_rises_again(world, ticker)
+
+
+# A rule that lost the backend of the way back.
+
+
+def without_the_large_one(world: World) -> None:
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    route["spec"]["rules"][1]["backendRefs"].pop(0)
+    world.store("httproutes", route)
+
+
+async def ticks(world: World, ticker: Ticker, seconds: float) -> None:
+    end = world.now + seconds
+    while world.now < end:
+        delay: float | None = 5.0
+        with contextlib.suppress(ModelRouteError):
+            delay = await ticker.tick(NAMESPACE, NAME)
+        world.now += min(delay or 5.0, 5.0)
+
+
+async def test_the_guard_does_not_go_back_to_what_the_rule_no_longer_lists() -> None:
+    spec: dict[str, Any] = {
+        "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "1%"}],
+        "guard": {"bake": "30m", "onBreach": "RollBack"},
+    }
+    world, ticker = await adopted(**spec)
+    apply(world, 0, 100, **spec)
+    await run_until(world, ticker, lambda status: "promoted" in status.get("message", ""))
+    without_the_large_one(world)
+    world.bad_share["small-v1"] = 0.3
+    await ticks(world, ticker, 120)
+
+    assert weights(world) == {"small-v1": 10_000}
+    assert world.status["phase"] == "Stable"
+    assert len(world.said("GuardBreached")) >= 1
+    assert "rule chat of HTTPRoute shop does not list the backend of large" in world.status["guard"]
+
+
+async def test_a_rollback_to_what_the_rule_no_longer_lists_leaves_the_split_and_says_what_to_do() -> None:
+    world, ticker = await under_way()
+    without_the_large_one(world)
+    world.bad_share["small-v1"] = 0.5
+    world.act("abort")
+    await ticks(world, ticker, 60)
+
+    assert weights(world)["small-v1"] > 0
+    assert world.status["phase"] == "RollingBack"
+    assert "add Service chat/large-v1:8000 to rule chat of HTTPRoute shop" in world.status["message"]
+
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    route["spec"]["rules"][1]["backendRefs"].insert(0, ref("large-v1", 0))
+    world.store("httproutes", route)
+    await run_until(world, ticker, in_phase("RolledBack"))
+    assert weights(world) == BACK
 
 
 # Deletion.
@@ -328,3 +506,115 @@ async def test_deleting_in_the_middle_puts_the_adopted_rule_back_also_without_it
 
     assert weights(world) == {"large-v1": 10_000, "small-v1": 0}
     assert not world.get("modelroutes")
+
+
+async def test_deleting_it_when_the_rule_no_longer_lists_the_way_back_leaves_the_rule_serving() -> None:
+    world, ticker = await under_way()
+    without_the_large_one(world)
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert world.get("modelroutes") == {}
+    assert weights(world) == {"small-v1": 2000}
+
+
+# Another rule.
+
+
+def at(world: World, route: str) -> dict[str, int]:
+    chat = next(rule for rule in world.get("httproutes", route)["spec"]["rules"] if rule["name"] == "chat")
+    return {each["name"]: each.get("weight", 1) for each in chat["backendRefs"]}
+
+
+class TwoRoutes(Adopting):
+    """Traffic follows whichever of the two rules the ModelRoute is on."""
+
+    def weights(self) -> dict[str, int]:
+        ref = self.status.get("routeRef") or {"name": OWN}
+        return at(self, ref["name"]) if self.get("httproutes", ref["name"]) else {}
+
+
+ELSEWHERE: dict[str, Any] = {"routeRef": {"name": "other", "rule": "chat"}}
+
+
+def made_elsewhere(world: World, **weights: int) -> None:
+    route = own_route(**weights)
+    route["metadata"]["name"] = "other"
+    world.store("httproutes", route)
+
+
+async def under_way_on_one_of_two() -> tuple[World, Ticker]:
+    world = TwoRoutes()
+    world.store("httproutes", own_route())
+    made_elsewhere(world, large=90, small=10)
+    apply(world, 100, 0)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    apply(world, 60, 40)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    return world, ticker
+
+
+async def test_another_route_ref_in_the_middle_goes_back_on_the_old_rule_before_the_new_one_is_written() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    apply(world, 60, 40, **ELSEWHERE)
+    await run_until(world, ticker, lambda _: at(world, OWN) == BACK, within_s=10)
+    assert at(world, "other") == {"large-v1": 90, "small-v1": 10}
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert [each["status"]["phase"] for each in world.rollouts()] == ["Superseded", "Promoted"]
+    assert at(world, OWN) == BACK
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+    started = world.rollouts()[1]["spec"]["from"]
+    assert {share["arm"]: share["weight"] for share in started} == {"large": 9000, "small": 1000}
+
+
+async def test_another_route_ref_at_rest_starts_from_what_the_new_rule_carries() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    await run_until(world, ticker, in_phase("Stable"))
+    apply(world, 60, 40, **ELSEWHERE)
+    await ticker.tick(NAMESPACE, NAME)
+    assert at(world, "other") == {"large-v1": 9000, "small-v1": 1000}
+    await run_until(world, ticker, in_phase("Stable", attempt=2))
+
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+    assert at(world, OWN) == {"large-v1": 6000, "small-v1": 4000}
+
+
+async def test_a_rule_that_carries_what_is_wanted_is_watched_over_like_any_other() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    await run_until(world, ticker, in_phase("Stable"))
+    made_elsewhere(world, large=60, small=40)
+    apply(world, 60, 40, **ELSEWHERE)
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += 2.0
+    assert (world.status["phase"], world.status["routeRef"]["name"]) == ("Stable", "other")
+    made_elsewhere(world, large=10, small=90)
+    for _ in range(3):
+        await ticker.tick(NAMESPACE, NAME)
+        world.now += 2.0
+
+    assert at(world, "other") == {"large-v1": 6000, "small-v1": 4000}
+
+
+async def test_deleting_it_after_its_route_ref_changed_puts_back_the_rule_that_the_attempt_was_on() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    apply(world, 60, 40, **ELSEWHERE)
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert at(world, OWN) == BACK
+    assert at(world, "other") == {"large-v1": 90, "small-v1": 10}
+
+
+async def test_a_rule_whose_owner_took_it_back_is_not_waited_for_for_ever_when_the_route_ref_changes() -> None:
+    world, ticker = await under_way_on_one_of_two()
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    not_let(route)
+    world.store("httproutes", route)
+    apply(world, 60, 40, **ELSEWHERE)
+    await ticks(world, ticker, 400)
+
+    assert len(world.rollouts()) == 2
+    assert world.rollouts()[0]["status"]["phase"] == "Superseded"

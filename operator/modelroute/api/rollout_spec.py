@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelroute.api.fields import LabelName, ObjectName
 from modelroute.api.objectives import Objective
-from modelroute.api.routing import BackendRef, Tier
+from modelroute.api.routing import BackendRef, RouteRef, Tier
 from modelroute.api.schema import LIST_ATOMIC, Cel, Wire, list_map, rules
 from modelroute.api.steps import Guard, Metrics, OnDeadline, Step
 
@@ -77,6 +77,9 @@ class ModelRolloutSpec(Wire):
     model_route: ObjectName = Field(description="Name of the ModelRoute in the same namespace.")
     revision: Annotated[str, Field(min_length=1, max_length=63)] = Field(
         description="Hash of the arms, weights and objectives that were wanted."
+    )
+    route_ref: RouteRef | None = Field(
+        None, description="Rule of the user's own HTTPRoute that the attempt moves; not set for the operator's own."
     )
     attempt: Annotated[int, Field(ge=1)] = Field(
         description="Number of the attempt, counted over the life of the ModelRoute."

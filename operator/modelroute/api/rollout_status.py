@@ -160,6 +160,14 @@ class ModelRolloutStatus(Wire):
     started_at: Instant | None = Field(None, description="When the attempt started.")
     step_started_at: Instant | None = Field(None, description="When the current step's split was decided.")
     step_live_at: Instant | None = Field(None, description="When the gateway had it.")
+    step_live_until: Instant | None = Field(
+        None, description="When it was last seen to have it, where somebody else has changed the weights since."
+    )
+    step_place: Line | None = Field(
+        None,
+        description="Where the arms stood then, as the gateway's metrics name them: index of the rule, and "
+        "of each arm's backendRef, for example 1:0,2.",
+    )
     settled_at: Instant | None = Field(None, description="When its evidence began to count.")
     evidence_until: Instant | None = Field(None, description="End of the last window that was consumed.")
     decided_at: Instant | None = Field(None, description="When the outcome was decided.")

@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import Field
 
 from modelroute.api.fields import Instant, Line, Path, Sentence, Word
-from modelroute.api.routing import BackendRef
+from modelroute.api.routing import BackendRef, RouteRef
 from modelroute.api.schema import Keep, Wire, list_map
 
 
@@ -179,6 +179,10 @@ class ModelRouteStatus(Wire):
         None, description="Split that was last promoted, to which a rollback returns."
     )
     verdict: Word | None = Field(None, description="What the evidence shows so far over all objectives, in one word.")
+    route_ref: RouteRef | None = Field(
+        None,
+        description="Rule of the user's own HTTPRoute that this is about; spec.routeRef may name another by now.",
+    )
     rollout: Word | None = Field(None, description="Name of the ModelRollout that is current, or was last.")
     attempt: Annotated[int, Field(ge=0)] | None = Field(
         None, description="Number of the current or last attempt at moving the split."

@@ -18,23 +18,37 @@ async def act(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> De
     """Order the split at the gateway; the decision as it is to be told then.
 
     A route that somebody else changed is restored with an event; after too many of those within ten minutes only
-    rollbacks still are.
+    rollbacks still are, every few seconds.
     """
-    if decision.order is None:
+    if (order := decision.order) is None:
         return decision
+    key = seen.route.metadata.namespace, seen.route.metadata.name
+    restored = _was_changed(ports, seen)
+    if restored and (wait_s := ports.contention.wait_s(key, order.rollback_of, now)):
+        return replace(decision, wake_after_s=wait_s)
     if seen.adoption is not None:
-        restored = seen.live is not None and ports.adopted.was_changed(seen.adoption, seen.live)
-        fenced = not decision.order.rollback_of
-        await ports.adopted.ensure(seen.adoption, _of_the_whole_rule(seen, decision.order), seen.live, fenced=fenced)
+        await ports.adopted.ensure(
+            seen.adoption, _of_the_whole_rule(seen, order), seen.live, fenced=not order.rollback_of
+        )
     else:
-        restored = ports.routes.was_changed(seen.template, seen.live)
-        decision = await _own_route(ports, seen, decision, decision.order)
+        decision = await _own_route(ports, seen, decision, order)
     if not restored:
         return decision
-    ports.contention.restored((seen.route.metadata.namespace, seen.route.metadata.name), now)
+    ports.contention.restored(key, now)
+    if order.rollback_of:
+        ports.contention.went_back(key, order.rollback_of, now)
+    if not (times := ports.contention.to_tell(key, now)):
+        return decision
     how = "was changed by somebody else and is restored" if seen.live is not None else "was deleted and is made anew"
+    how += f", {times} times since the last event" if times > 1 else ""
     said = Announcement(Reason.ROUTE_RESTORED, f"the HTTPRoute {how}", warning=True)
     return replace(decision, announcements=(*decision.announcements, said))
+
+
+def _was_changed(ports: Ports, seen: Seen) -> bool:
+    if seen.adoption is not None:
+        return seen.live is not None and ports.adopted.was_changed(seen.adoption, seen.live)
+    return ports.routes.was_changed(seen.template, seen.live)
 
 
 def _of_the_whole_rule(seen: Seen, order: RouteOrder) -> RouteOrder:

@@ -16,6 +16,7 @@ from modelroute.controller.live import live_at_rest, live_in
 from modelroute.controller.observe import Seen, action_of
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import ref_of
+from modelroute.controller.spec import route_ref_of
 from modelroute.errors import ModelRouteError
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
@@ -32,19 +33,24 @@ APART_S = 1e-5
 
 async def announce(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> None:
     """Write the ModelRoute's status where it changed, then the events; an event that fails is only logged."""
-    before = seen.route.status
-    status = status_of(seen, decision, now=now)
-    if status != before:
-        body = {**seen.raw, "status": status.to_wire()}
-        try:
-            await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
-        except ModelRouteError:
-            # What was decided is written down and done, and is not decided again: its events are now or never.
-            await tell(ports, seen, decision.announcements, now)
-            raise
+    try:
+        status = await write_status(ports, seen, decision, now=now)
+    except ModelRouteError:
+        # What was decided is written down and done, and is not decided again: its events are now or never.
+        await tell(ports, seen, decision.announcements, now)
+        raise
     ports.telemetry.report(seen, decision, status)
-    said = (*decision.announcements, *_changes(before, decision), *_overlap(before, status))
+    said = (*decision.announcements, *_changes(seen.route.status, decision), *_overlap(seen.route.status, status))
     await tell(ports, seen, _not_again(ports, seen, decision, said, now), now, stalled=decision.stalled)
+
+
+async def write_status(ports: Ports, seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus:
+    """The ModelRoute's status after `decision`, written where it changed."""
+    status = status_of(seen, decision, now=now)
+    if status != seen.route.status:
+        body = {**seen.raw, "status": status.to_wire()}
+        await ports.model_routes.replace_status(seen.route.metadata.namespace, seen.route.metadata.name, body)
+    return status
 
 
 async def tell(
@@ -89,6 +95,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
             if share.weight
         ],
         verdict=overall(assess(record.attempt.design, record.progress.engine)) if record else None,
+        route_ref=route_ref_of(seen.adoption) if seen.adoption is not None else None,
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,

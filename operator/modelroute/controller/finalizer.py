@@ -20,7 +20,7 @@ from modelroute.controller.ports import Ports
 from modelroute.controller.records import attempt_of
 from modelroute.controller.spec import adoption_of, backend_of
 from modelroute.errors import Invalid
-from modelroute.gateway.adopted import is_adopted, missing_in
+from modelroute.gateway.adopted import Adoption, is_adopted, missing_in
 from modelroute.gateway.render import LABEL_ROUTE
 from modelroute.rollout.decision import Decision, RouteOrder
 from modelroute.rollout.split import Share, Split
@@ -65,8 +65,8 @@ async def release(ports: Ports, namespace: str, name: str) -> None:
 async def _put_back(ports: Ports, raw: Json) -> None:
     route = parse(ModelRoute, raw)
     namespace, name = route.metadata.namespace, route.metadata.name
-    adoption = adoption_of(route.spec, namespace=namespace, name=name)
     rollouts = await ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}")
+    adoption = _adoption_in_force(route, rollouts)
     stable = _unfinished(route, rollouts)
     if adoption is None or stable is None:
         return
@@ -76,7 +76,21 @@ async def _put_back(ports: Ports, raw: Json) -> None:
         return
     lost = missing_in(live, adoption, [share.backend for share in stable])
     left = tuple(share for share in stable if share.backend not in lost)
+    if not any(share.weight for share in left):
+        log.warning(
+            "%s/%s: rule %s of HTTPRoute %s keeps its weights: it lists no backend of the split to go back to",
+            namespace, name, adoption.rule, adoption.route,
+        )  # fmt: skip
+        return
     await ports.adopted.ensure(adoption, RouteOrder(left, left), live, fenced=False)
+
+
+def _adoption_in_force(route: ModelRoute, rollouts: Sequence[Json]) -> Adoption | None:
+    """The rule that the last attempt was on: the spec may name another by now."""
+    latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
+    frozen = parse(ModelRollout, latest).spec if latest is not None else None
+    spec = frozen if frozen is not None and frozen.route_ref is not None else route.spec
+    return adoption_of(spec, namespace=route.metadata.namespace, name=route.metadata.name)
 
 
 def _unfinished(route: ModelRoute, rollouts: Sequence[Json]) -> Split | None:

@@ -10,8 +10,9 @@ from modelroute.api.resources import ModelRollout, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.records import attempt_of, progress_of
-from modelroute.controller.spec import backend_of
+from modelroute.controller.spec import backend_of, route_ref_of
 from modelroute.errors import Invalid
+from modelroute.gateway.adopted import Adoption
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
@@ -49,8 +50,13 @@ def kept_of(route: ModelRoute, listed: Sequence[Json]) -> Kept:
     return Kept(rollouts, latest, frozen, record, attempts, problems)
 
 
-def noted_split(route: ModelRoute) -> Split | None:
-    """The stable split as the status notes it; None where that is none: who may write a status may write anything."""
+def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | None:
+    """The stable split as the status notes it; None where that is none: who may write a status may write anything.
+
+    Nor does what is noted of another rule of the user's own say anything of the rule of `adoption`.
+    """
+    if adoption is not None and route.status.route_ref not in {None, route_ref_of(adoption)}:
+        return None
     noted = route.status.stable or []
     whole = sum(share.weight for share in noted) == TOTAL and all(share.weight > 0 for share in noted)
     if not whole:

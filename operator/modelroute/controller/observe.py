@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from modelroute.api.objectives import Metric, Objective
@@ -13,10 +15,11 @@ from modelroute.cluster.client import Json
 from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
-from modelroute.controller.routed import Routed, read_route, routed
+from modelroute.controller.routed import Routed, followed, read_route, routed
+from modelroute.controller.sightings import goes_back
 from modelroute.controller.spec import Gap, backend_of, gaps_in, indistinct_problems, plan_of, problems_of, query_of
 from modelroute.errors import Invalid, Unavailable
-from modelroute.gateway.adopted import Adoption
+from modelroute.gateway.adopted import Adoption, unlisted
 from modelroute.gateway.render import LABEL_ROUTE, Template
 from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
@@ -28,6 +31,7 @@ from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.frozen import as_frozen
 from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
+from modelroute.rollout.places import is_in_place, positions
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -94,15 +98,24 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     listed, live = await asyncio.gather(
         ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
-    kept, gaps = kept_of(route, listed), gaps_in(route.spec)
+    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, listed))
+    if moved and adoption is not None:
+        live = await ports.adopted.read(adoption)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
     problems = unplannable + problems_of(gaps) + indistinct_problems(route.spec, namespace)
     problems += await _backend_problems(ports, route)
-    there = routed(route, live, plan=plan, record=kept.record, problems=problems, noted=noted_split(route))
-    gateway = replace(there.gateway, contended=ports.contention.is_contended((namespace, name), now))
+    there = routed(
+        route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)
+    )
+    gateway = replace(
+        there.gateway,
+        contended=ports.contention.is_contended((namespace, name), now),
+        rollback_of=there.gateway.rollback_of or goes_back(ports.sightings, route, kept.record),
+    )
     asked, redefined = _asked(route.spec, kept, plan)
     terms, server = _terms(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
-    query = _query(there.template, plan, kept.record, gateway, terms, asked, now)
+    moved_at = ports.sightings.place_since((namespace, name), kept.record, gateway, now)
+    query = _query(there.template, plan, kept.record, gateway, terms, asked, now, moved_at)
     look = await _look(ports, server, query, terms, now)
     if kept.record is not None and kept.record.progress.stage.under_way:
         look = as_frozen(kept.record.attempt, look)
@@ -119,11 +132,16 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         was_going_back=route.status.phase == Phase.ROLLING_BACK,
         request=_request(route, kept.record),
         noted_token=route.status.next_action or "",
-        cannot_return=await _way_back(ports, kept.record, now),
+        cannot_return=(
+            *_unlisted_way_back(adoption, gateway, kept.record, now),
+            *await _way_back(ports, kept.record, now),
+        ),
         redefined=redefined,
         gateway=gateway,
         look=look,
         terms=terms,
+        moved_away=moved,
+        carried_at=ports.sightings.carried_at((namespace, name), kept.record),
     )
     objectives = tuple((kept.frozen or route.spec).objectives)
     return Seen(raw, route, there, kept, gaps, objectives, observation, ports.overlaps.told_of(there.named))
@@ -166,6 +184,16 @@ def _request(route: ModelRoute, record: Record | None) -> str:
     asked = action_of(route)
     known = {route.status.last_action or "", record.progress.handled if record is not None else ""}
     return "" if asked in known else asked
+
+
+def _unlisted_way_back(
+    adoption: Adoption | None, gateway: Gateway, record: Record | None, now: float
+) -> tuple[Problem, ...]:
+    """The backends that a promotion still baking came from and that the user took out of the adopted rule."""
+    if adoption is None or record is None or not is_baking(record, now):
+        return ()
+    needed = {arm.backend: arm.name for arm in record.attempt.arms if arm.stable}
+    return tuple(unlisted(adoption, gateway.weights, needed))
 
 
 async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:
@@ -228,6 +256,7 @@ def _query(
     terms: Terms,
     objectives: list[Objective],
     now: float,
+    moved_at: float,
 ) -> RouteQuery | None:
     """What to ask of the metrics; None while nothing that could be counted is live."""
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
@@ -238,6 +267,9 @@ def _query(
         arms = [(arm.name, arm.backend) for arm in record.attempt.arms]
         models = {arm.name: arm.model for arm in record.attempt.arms}
         since = looks_from(record)
+        if record.progress.live_until is not None:
+            # Of what is counted since somebody else changed the weights nobody can say what it stands for.
+            until = min(until, math.floor(record.progress.live_until / terms.window_s) * terms.window_s)
     else:
         named = {share.backend: share.model for share in plan.split} if plan is not None else {}
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
@@ -249,13 +281,16 @@ def _query(
                 arms = [(promoted.get(backend, name), backend) for name, backend in arms]
             if any(objective.max is not None for objective in objectives):
                 since = min(since, guarded_since(record, now, window_s=terms.window_s))
+            if not is_in_place(gateway, record):
+                since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
     if not arms or since >= until:
         return None
+    rule, indexes = _positions(record, gateway)
     return RouteQuery(
         namespace=template.namespace,
         route=template.name,
-        rule=gateway.rule,
-        arms=tuple(_arm_query(arm, models.get(arm, arm), backend, gateway) for arm, backend in arms),
+        rule=rule,
+        arms=tuple(_arm_query(arm, models.get(arm, arm), backend, indexes.get(backend)) for arm, backend in arms),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
@@ -271,9 +306,16 @@ def _is_to_move(plan: Plan | None, gateway: Gateway) -> bool:
     return plan is not None and live != {share.backend: share.weight for share in plan.split if share.weight}
 
 
-def _arm_query(arm: str, model: str, backend: Backend, gateway: Gateway) -> ArmQuery:
-    order = list(gateway.weights)
-    index = order.index(backend) if backend in gateway.weights else None
+def _positions(record: Record | None, gateway: Gateway) -> tuple[int, Mapping[Backend, int | None]]:
+    """Where what was counted is to be found: of a step that is live, where its arms stood when it was seen live."""
+    if record is not None and record.progress.stage is Stage.PROGRESSING and record.progress.live_at is not None:
+        noted = positions(record.progress.place, record.attempt.arms)
+        if noted is not None:
+            return noted
+    return gateway.rule, {backend: index for index, backend in enumerate(gateway.weights)}
+
+
+def _arm_query(arm: str, model: str, backend: Backend, index: int | None) -> ArmQuery:
     return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index, model)
 
 

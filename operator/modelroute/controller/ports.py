@@ -10,6 +10,7 @@ from modelroute.api.status import ModelRouteStatus
 from modelroute.cluster.client import Json
 from modelroute.controller.repeats import Repeats
 from modelroute.controller.settings import Settings
+from modelroute.controller.sightings import Sightings
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
 from modelroute.gateway.overlaps import Overlaps
@@ -89,6 +90,7 @@ class Ports:
     readers: Mapping[str, Reader]
     settings: Settings
     contention: Contention = field(default_factory=Contention)
+    sightings: Sightings = field(default_factory=Sightings)
     repeats: Repeats = field(default_factory=Repeats)
     overlaps: Overlaps = field(default_factory=Overlaps)
     telemetry: Witness = field(default_factory=Nobody)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
+from modelroute.controller.kept import Kept
 from modelroute.controller.ports import Ports
 from modelroute.controller.spec import adoption_of, template_of
 from modelroute.gateway.adopted import Adopted, Adoption
@@ -47,9 +48,26 @@ async def read_route(ports: Ports, route: ModelRoute) -> Json | None:
     return await ports.routes.read(metadata.namespace, metadata.name)
 
 
+def followed(route: ModelRoute, kept: Kept) -> tuple[Kept, Adoption | None, bool]:
+    """Which rule of the user's own is looked at, whether it is another than the spec's, and what counts there.
+
+    The attempt under way keeps its rule. How the last one ended on another says nothing of the spec's: what that one
+    carries is where it rests.
+    """
+    named = {"namespace": route.metadata.namespace, "name": route.metadata.name}
+    wanted = adoption_of(route.spec, **named)
+    theirs = adoption_of(kept.frozen, **named) if kept.frozen is not None else None
+    if theirs is None or theirs == wanted or kept.record is None:
+        return kept, wanted, False
+    if kept.record.progress.stage.under_way:
+        return kept, theirs, True
+    return replace(kept, record=None, frozen=None), wanted, False
+
+
 def routed(
     route: ModelRoute,
     live: Json | None,
+    adoption: Adoption | None,
     *,
     plan: Plan | None,
     record: Record | None,
@@ -59,7 +77,7 @@ def routed(
     """What `live` means for a ModelRoute with that plan and attempt."""
     metadata = route.metadata
     named = {"namespace": metadata.namespace, "name": metadata.name}
-    template, adoption = template_of(route.spec, **named, uid=metadata.uid), adoption_of(route.spec, **named)
+    template = template_of(route.spec, **named, uid=metadata.uid)
     if adoption is None:
         if live is not None and any(problem.reason not in BACKEND_REASONS for problem in problems):
             # A spec that cannot be carried out changes nothing about the live route.

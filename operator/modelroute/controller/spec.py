@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from modelroute.analysis import design
 from modelroute.api.objectives import AMOUNTS, CounterRef, Metric, Objective, OnBreach
 from modelroute.api.quantities import parse_duration, parse_percent, parse_points, parse_ratio
-from modelroute.api.routing import BackendRef
+from modelroute.api.rollout_spec import ModelRolloutSpec
+from modelroute.api.routing import BackendRef, RouteRef
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.api.status import FieldNotInForce
 from modelroute.api.steps import Guard, MetricsSource
@@ -121,11 +122,15 @@ def template_of(spec: ModelRouteSpec, *, namespace: str, name: str, uid: str) ->
     )
 
 
-def adoption_of(spec: ModelRouteSpec, *, namespace: str, name: str) -> Adoption | None:
+def adoption_of(spec: ModelRouteSpec | ModelRolloutSpec, *, namespace: str, name: str) -> Adoption | None:
     """The rule of the user's own route, where the spec names one."""
     if spec.route_ref is None:
         return None
     return Adoption(namespace=namespace, route=spec.route_ref.name, rule=spec.route_ref.rule, by=name)
+
+
+def route_ref_of(adoption: Adoption) -> RouteRef:
+    return RouteRef(name=adoption.route, rule=adoption.rule)
 
 
 def _counted(objective: Objective) -> tuple[str, ...]:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modelroute.controller.act import act
-from modelroute.controller.announce import announce, tell
+from modelroute.controller.announce import announce, tell, write_status
 from modelroute.controller.finalizer import hold, release
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.metrics.ledger import window_end_for
+from modelroute.rollout.attempt import Stage
+from modelroute.rollout.changed import carries
 from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Terms
@@ -48,11 +50,13 @@ class Ticker:
             return await self._tick(namespace, name, insist=True)
 
     async def _tick(self, namespace: str, name: str, *, insist: bool) -> float | None:
-        seen = await observe(self.ports, namespace, name, now=self.clock())
+        started = self.clock()
+        seen = await observe(self.ports, namespace, name, now=started)
         if seen is None:
             await release(self.ports, namespace, name)
             self._forget(namespace, name)
             return None
+        self._note(seen, started)
         decision = decide(seen.observation, self.clock())
         await self._write_down(seen, decision, insist=insist)
         try:
@@ -95,15 +99,34 @@ class Ticker:
                 raise
             if isinstance(error, Conflict) and not insist:
                 raise _Overtaken(str(error)) from error
-            # Nothing stands in a rollback's way: it is noted on the route itself until it can be written down.
-            log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
-            await act(self.ports, seen, decision, now=self.clock())
+            await self._carry_out_unwritten(seen, decision)
             raise
+
+    async def _carry_out_unwritten(self, seen: Seen, decision: Decision) -> None:
+        """Nothing stands in a rollback's way: until it can be written down it is noted wherever else it can be."""
+        log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
+        if decision.record is not None:
+            metadata = seen.route.metadata
+            self.ports.sightings.went_back((metadata.namespace, metadata.name), decision.record.attempt.name)
+        try:
+            await act(self.ports, seen, decision, now=self.clock())
+        finally:
+            # What happened is told once it is written down; a restarted operator goes by the phase.
+            try:
+                await write_status(self.ports, seen, decision, now=self.clock())
+            except ModelRouteError as error:
+                log.warning("%s: the status cannot be written either: %s", seen.key, error)
+
+    def _note(self, seen: Seen, at: float) -> None:
+        record, metadata = seen.observation.record, seen.route.metadata
+        if record is not None and record.progress.stage is Stage.PROGRESSING and carries(seen.observation, record):
+            self.ports.sightings.carried((metadata.namespace, metadata.name), record, at)
 
     def _forget(self, namespace: str, name: str) -> None:
         self.ports.routes.forget(namespace, name)
         self.ports.adopted.forget(namespace, name)
         self.ports.contention.forget((namespace, name))
+        self.ports.sightings.forget((namespace, name))
         self.ports.repeats.forget((namespace, name))
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:

@@ -131,22 +131,33 @@ def _problems(
 ) -> list[Problem]:
     rule = f"rule {adoption.rule} of HTTPRoute {adoption.route}"
     found = [
-        f"{rule} does not list the backend of {name}, {_named(backend)}: add it there with weight 0"
-        for backend, name in needed.items()
-        if backend not in weights
-    ]
-    found += [
-        f"{rule} sends traffic to {_named(backend)}, which is no model's backend: remove it there, or name it in"
+        f"{rule} sends traffic to {named(backend)}, which is no model's backend: remove it there, or name it in"
         " spec.models"
         for backend, weight in weights.items()
         if backend not in known and weight
     ]
     if len(weights) != len(backends):
         found.append(f"{rule} lists a backend twice, so its requests cannot be told apart")
-    return [Problem(Reason.ROUTE_NOT_ADOPTABLE, message) for message in found]
+    return [
+        *unlisted(adoption, weights, needed),
+        *(Problem(Reason.ROUTE_NOT_ADOPTABLE, message) for message in found),
+    ]
 
 
-def _named(backend: Backend) -> str:
+def unlisted(adoption: Adoption, listed: Iterable[Backend], needed: Mapping[Backend, str]) -> list[Problem]:
+    """A problem for each backend of `needed`, which has the names of their arms, that the rule does not list."""
+    rule, there = f"rule {adoption.rule} of HTTPRoute {adoption.route}", set(listed)
+    return [
+        Problem(
+            Reason.ROUTE_NOT_ADOPTABLE,
+            f"{rule} does not list the backend of {name}, {named(backend)}: add it there with weight 0",
+        )
+        for backend, name in needed.items()
+        if backend not in there
+    ]
+
+
+def named(backend: Backend) -> str:
     return f"Service {backend.namespace}/{backend.name}:{backend.port}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from modelroute.errors import Conflict, Invalid, Unavailable
-from modelroute.gateway.adopted import Adoption, is_adopted, missing_in, patch_of
+from modelroute.gateway.adopted import Adoption, is_adopted, missing_in, named, patch_of
 from modelroute.gateway.render import Json, backend_of
 from modelroute.rollout.decision import RouteOrder
 from modelroute.rollout.split import Backend
@@ -38,18 +38,23 @@ class AdoptedRoutes:
 
     async def ensure(self, adoption: Adoption, order: RouteOrder, live: Json | None, *, fenced: bool = True) -> None:
         """Make the rule carry `order`. Raises Conflict where it changed since `live` was read, Unavailable where it
-        cannot be written: it is gone, its owner does not let us, or it lists not all backends.
+        cannot be written: it is gone, its owner does not let us, or it lists not all backends. A rule is never left
+        without any traffic: a candidate that is to get none keeps what it has while nobody else is there to take it.
         """
-        named = f"HTTPRoute {adoption.namespace}/{adoption.route}"
         if live is None or not is_adopted(live, adoption):
-            raise Unavailable(f"{named} is not there, or not adopted by {adoption.by} any more")
+            where = f"HTTPRoute {adoption.namespace}/{adoption.route}"
+            raise Unavailable(f"{where} is not there, or not adopted by {adoption.by} any more")
         weights = {share.backend: share.weight for share in order.split}
+        lost = missing_in(live, adoption, [backend for backend, weight in weights.items() if weight])
+        add = f"add {', '.join(named(each) for each in lost)} to rule {adoption.rule} of HTTPRoute {adoption.route}"
+        if not any((_weights(live, adoption) | weights)[each] for each in _weights(live, adoption)):
+            raise Unavailable(f"{add}, which lists no backend that is to have traffic: until then it stays as it is")
         if operations := patch_of(live, adoption, weights, fenced=fenced):
             await self._patch(adoption, live, operations)
         carried = {backend: weights[backend] for backend in _weights(live, adoption) if backend in weights}
         self._written[adoption.namespace, adoption.by] = adoption, carried
-        if lost := missing_in(live, adoption, [backend for backend, weight in weights.items() if weight]):
-            raise Unavailable(f"rule {adoption.rule} of {named} does not list {', '.join(each.name for each in lost)}")
+        if lost:
+            raise Unavailable(f"{add}: it is to have traffic, and the others have it until then")
 
     async def _patch(self, adoption: Adoption, live: Json, operations: list[Json]) -> None:
         try:

@@ -147,11 +147,13 @@ class Progress:
     """How far an attempt has come: all that a restarted operator needs to go on. Times are unix seconds.
 
     `step_at`: when this step's (or the rollback's) weights were decided. `live_at`: when the gateway was seen to have
-    them, None until then. `consumed_until`: the end of the last window that was looked at. `requests`: each candidate's
-    completions in this step since it settled; `covered`: what of them was known, by (objective, candidate).
-    `step_counts`: (bad, total) by (objective, arm) in this step. `tokens`: by arm, of the attempt's settled windows.
-    `unknown`: what the last window could not tell.
-    `pause_breached` is latched: later windows may not take it away.
+    them, None until then. `live_until`: when it was last seen to have them, where somebody else has changed them since
+    and what was counted before is not read yet, or forbids to restore them. `place`: where the arms stood in the route
+    (see `places`), empty where nobody noted it. `consumed_until`: the end of the last window that was looked at.
+    `requests`: each candidate's completions in this step since it settled; `covered`: what of them was known, by
+    (objective, candidate). `step_counts`: (bad, total) by (objective, arm) in this step. `tokens`: by arm, of the
+    attempt's settled windows. `unknown`: what the last window could not tell. `pause_breached` is latched: later
+    windows may not take it away.
 
     What people did: `approved` and `waived` hold for this step, `waived_all` and `paused` until the attempt ends;
     `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
@@ -186,6 +188,8 @@ class Progress:
     stopped_since: float | None = None
     guard: GuardState | None = None
     guarded: str = ""
+    live_until: float | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

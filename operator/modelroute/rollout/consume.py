@@ -43,7 +43,7 @@ def went_off(record: Record, now: float) -> Record:
         return record
     skipped = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
     until = max(progress.consumed_until, skipped)
-    return Record(record.attempt, replace(progress, live_at=None, step_at=now, consumed_until=until))
+    return Record(record.attempt, replace(progress, live_at=None, live_until=None, step_at=now, consumed_until=until))
 
 
 def settled_at(record: Record, scrape_interval_s: float) -> float | None:

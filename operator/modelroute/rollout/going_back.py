@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
@@ -20,6 +21,12 @@ SILENCE_DEADLINE_S = 300.0
 """How long a rolled-back candidate is watched for traffic before the rollback ends all the same, and says so."""
 
 
+FOUGHT_OVER: Final = (
+    "somebody else keeps changing the weights of the route, which are restored every few seconds: find out who"
+    " (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+)
+
+
 def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> Decision:
     """Latch `verdict` and ask for the stable split. Nothing is checked first: a rollback waits for nothing."""
     back = Record(
@@ -29,6 +36,7 @@ def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> D
             stage=Stage.ROLLING_BACK,
             step_at=now,
             live_at=None,
+            live_until=None,
             requests={},
             step_counts={},
             unknown=(),
@@ -42,6 +50,16 @@ def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> D
         Announcement(Reason.ROLLING_BACK, f"attempt {record.attempt.number} goes back to {in_words(weights_of(back))}"),
     )
     return replace(_asking(back, gateway.not_yet), announcements=said)
+
+
+def is_noted(seen: Observation, record: Record) -> bool:
+    """Whether a rollback of the attempt reached the route, and its ModelRollout could not be written."""
+    return seen.gateway.rollback_of == record.attempt.name
+
+
+def noted_verdict(now: float) -> Verdict:
+    """For a rollback that is noted where the evidence does not say any more why."""
+    return Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route or in the status", now)
 
 
 def going_back(seen: Observation, record: Record, now: float) -> Decision:
@@ -58,6 +76,8 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
             return _done(record, f" (not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})", now)
         # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
         bare = seen.gateway.acceptance is Acceptance.REJECTED
+        if seen.gateway.contended:
+            return _asking(record, FOUGHT_OVER, bare=bare)
         return _asking(record, seen.gateway.awaited, bare=bare)
     noisy = _still_answering(seen, record)
     record = _looked(seen, record)

@@ -102,6 +102,8 @@ class Observation:
     none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an attempt
     or a promotion came from could not take the traffic now.
     `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
+    `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
+    seconds): when this process last saw the route with the step's weights, None where it never did.
     """
 
     name: str
@@ -118,6 +120,8 @@ class Observation:
     request: str = ""
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()
+    carried_at: float | None = None
+    moved_away: bool = False
     redefined: frozenset[str] = frozenset()
 
     @property

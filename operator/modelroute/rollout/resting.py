@@ -15,6 +15,7 @@ from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
 from modelroute.rollout.going_back import go_back
 from modelroute.rollout.guarding import broken, fold, guard_of, is_baking, is_due, verdict_of
 from modelroute.rollout.observation import Acceptance, Observation, Problem
+from modelroute.rollout.places import placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import refusal_of
@@ -126,6 +127,7 @@ def _watch(seen: Observation, now: float) -> _Watch:
     if not guard.watched or seen.look.problem is not None:
         return _Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
     progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
+    progress = placed(seen.gateway, Record(record.attempt, progress)).progress
     if (alarm := broken(guard, progress)) is not None:
         verdict = verdict_of(alarm, now)
         if baking and not seen.cannot_return and held.revision == record.attempt.revision:

@@ -7,13 +7,15 @@ from dataclasses import replace
 
 from modelroute.analysis.engine import assess, start_gate
 from modelroute.rollout.attempt import OnDeadline, Record, Stage, Verdict, weights_of
+from modelroute.rollout.changed import carries, counted_before, held, interrupted, is_over, keeps_from_restoring
 from modelroute.rollout.clock import deadline_at, is_overdue, stopped
 from modelroute.rollout.consume import consume, went_live, went_off
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
-from modelroute.rollout.going_back import go_back
+from modelroute.rollout.going_back import go_back, is_noted, noted_verdict
 from modelroute.rollout.harm import harm_in
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
+from modelroute.rollout.places import placed
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
 from modelroute.rollout.words import duration
@@ -22,25 +24,28 @@ from modelroute.rollout.words import duration
 def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
         return go_back(seen.gateway, record, changed, now)
-    if _has_weights(seen, record):
+    record = interrupted(seen, record)
+    if record.progress.live_until is not None:
+        record = consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
+    elif _is_live(seen, record):
         # What was counted while nobody could say whether the split is live comes first: it may not have been possible
         # to write down that it is, and harm is not to wait for that.
         record = record if record.progress.live_at is not None else _consumed(seen, record)
-        record = went_live(record, now)
-    elif _was_changed(seen, record):
-        record = went_off(record, now)
-    record = _consumed(seen, record)
+        record = _consumed(seen, placed(seen.gateway, went_live(record, now)))
+    else:
+        record = _consumed(seen, record)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(seen.gateway, record, harm, now)
-    if seen.gateway.rollback_of == record.attempt.name:
-        # A rollback reached the route, and the ModelRollout could not be written; nor does the evidence say why now.
-        return go_back(
-            seen.gateway, record, Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route", now), now
-        )
     if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
         return go_back(seen.gateway, record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
+    if is_noted(seen, record):
+        return go_back(seen.gateway, record, noted_verdict(now), now)
+    if (lack := keeps_from_restoring(View(seen, record, assessment, now))) is not None:
+        return held(View(seen, record, assessment, now), lack, where(record))
+    if is_over(seen, record):
+        record = went_off(record, now)
     lacking = lacks(View(seen, record, assessment, now))
     if not lacking:
         return leave_step(seen.gateway, record, now)
@@ -72,6 +77,9 @@ def _waiting(seen: Observation, record: Record, lacking: Sequence[Lack], now: fl
 
 
 def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | None:
+    if seen.moved_away:
+        message = "spec.routeRef names another rule: this attempt goes back first, then a new one starts there"
+        return Verdict(Reason.SPEC_CHANGED, message, now)
     plan = seen.plan
     if plan is None or plan.revision == record.attempt.revision:
         return None
@@ -84,19 +92,8 @@ def _spec_changed(seen: Observation, record: Record, now: float) -> Verdict | No
     return Verdict(Reason.SPEC_CHANGED, message, now)
 
 
-def _has_weights(seen: Observation, record: Record) -> bool:
-    if seen.gateway.acceptance is not Acceptance.LIVE:
-        return False
-    asked = weights_of(record)
-    return all(seen.gateway.weights.get(arm.backend) == asked[arm.name] for arm in record.attempt.arms)
-
-
-def _was_changed(seen: Observation, record: Record) -> bool:
-    """Whether the route was seen to carry this step's weights, and carries others now."""
-    asked = weights_of(record)
-    return record.progress.live_at is not None and any(
-        seen.gateway.weights.get(arm.backend, 0) != asked[arm.name] for arm in record.attempt.arms
-    )
+def _is_live(seen: Observation, record: Record) -> bool:
+    return seen.gateway.acceptance is Acceptance.LIVE and carries(seen, record)
 
 
 def leave_step(gateway: Gateway, record: Record, now: float) -> Decision:

@@ -45,15 +45,17 @@ class Pod:
         *,
         namespace: str = "chat",
         started: float | None = T0 - 9000,
+        times: Sequence[float] = TIMES,
     ) -> None:
+        self.times = times
         self.labels = {"job": "models", "instance": instance, "namespace": namespace, "service": service}
         self.series: list[Series] = []
         if started is not None:
-            self.series.append(series("process_start_time_seconds", self.labels, ((t, started) for t in TIMES)))
+            self.series.append(series("process_start_time_seconds", self.labels, ((t, started) for t in times)))
 
     def has(self, name: str, before: float | None, at: float | None, **own: str) -> Pod:
         """`None` where the counter was not there; before the window it was as it was at its start."""
-        seen = [(t, value) for t in TIMES if (value := before if t < T0 else at) is not None]
+        seen = [(t, value) for t in self.times if (value := before if t < T0 else at) is not None]
         self.series.append(series(name, {**self.labels, **own}, seen))
         return self
 
@@ -90,6 +92,15 @@ async def test_each_arm_is_counted_by_its_own_series_as_a_share_of_its_own_total
     assert window.outcomes == {("wrong", "large"): known(90, 1), ("wrong", "small"): known(30, 2)}
     assert window.completions == {"large": 9, "small": 9}
     assert window.unknown == ()
+
+
+async def test_a_window_after_missed_scrapes_tells_since_when_it_counts(executor: ThreadPoolExecutor) -> None:
+    small = Pod("llama-8b", times=[t for t in TIMES if not T0 - 15 < t < T0])
+    whole, _ = await read(executor, [large(), Pod("llama-8b").has("answers_total", 10, 40)])
+    gap, _ = await read(executor, [large(), small.has("answers_total", 10, 40)])
+
+    assert (whole.counted_from, gap.counted_from) == (T0 - 2, T0 - 17)
+    assert gap.outcomes["wrong", "small"] == known(30, 0)
 
 
 async def test_pods_and_series_of_an_arm_are_summed_and_those_of_others_are_not(executor: ThreadPoolExecutor) -> None:

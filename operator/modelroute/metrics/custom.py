@@ -42,23 +42,28 @@ def outcomes(
     end: float,
     *,
     scrape_interval_s: float,
-) -> dict[str, Outcomes | ledger.Problem]:
-    """What was counted of each of `arms` in (`start`, `end`], or why that is not known."""
+) -> tuple[dict[str, Outcomes | ledger.Problem], float]:
+    """What was counted of each of `arms` in (`start`, `end`], or why that is not known; and since when it counted."""
     bads, totals = objective.bad, objective.total
     assert bads is not None, "an objective of its own counters has both"
     assert totals is not None, "an objective of its own counters has both"
     latest = seen_until(samples)
     mixed = not_told_apart(bads, query.arms) | not_told_apart(totals, query.arms)
+    earliest = start
 
     def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+        nonlocal earliest
         if arm.name in mixed:
             return mixed[arm.name]
         bad = Read(bads, arm, samples[_key(objective, arm, BAD)])
         total = Read(totals, arm, samples[_key(objective, arm, TOTAL)])
         spans = spans_of((bad, total), total, start, end, scrape_interval_s=scrape_interval_s, seen_until=latest)
-        return spans if isinstance(spans, ledger.Problem) else _held_together(bad, total, spans)
+        if isinstance(spans, ledger.Problem):
+            return spans
+        earliest = min(earliest, ledger.counted_from(spans, start))
+        return _held_together(bad, total, spans)
 
-    return {arm.name: one(arm) for arm in arms}
+    return {arm.name: one(arm) for arm in arms}, earliest
 
 
 def _held_together(bad: Read, total: Read, spans: Mapping[ledger.TargetId, ledger.Span]) -> Outcomes | ledger.Problem:

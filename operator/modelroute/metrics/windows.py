@@ -90,7 +90,10 @@ class Reader:
                     since = min(since, judged_since)
                 case Metric.CUSTOM:
                     interval = self.scrape_interval_s
-                    found = custom.outcomes(query, objective, known, samples, start, end, scrape_interval_s=interval)
+                    found, custom_since = custom.outcomes(
+                        query, objective, known, samples, start, end, scrape_interval_s=interval
+                    )
+                    since = min(since, custom_since)
                 case Metric.TOKENS_PER_REQUEST | Metric.COST_PER_REQUEST:
                     found = self._tokens(query, samples, known, taken, span=(start, end))
             for arm, outcome in found.items():

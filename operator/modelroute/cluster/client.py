@@ -180,7 +180,7 @@ class Objects:
         return await self._call(
             "PATCH",
             path_of(kind, namespace, name),
-            query={"fieldManager": FIELD_MANAGER, "force": "true"},
+            query={"force": "true"},
             body=body,
             content_type="application/apply-patch+yaml",
         )
@@ -227,6 +227,9 @@ class Objects:
     ) -> Json:
         """One call, in the caller's own thread; errors as above. `timeout_s` of silence is too long, by default 10."""
         call = f"{method} {path}"
+        if method in {"POST", "PUT", "PATCH"}:
+            # Whose it is in managedFields, also where nothing is applied: the client's own name says nothing to anybody.
+            query = {"fieldManager": FIELD_MANAGER, **(query or {})}
         request = self._api.param_serialize(
             method=method,
             resource_path=path,

@@ -233,7 +233,8 @@ class Prometheus:
 
     def _windows(self, query: RouteQuery) -> Iterator[WindowReading]:
         # No more at once than the sampler gives.
-        count = min(round((query.until - query.since) / query.window_s), most_windows(query.window_s))
+        until = query.until - getattr(self._world, "late_s", 0.0) // query.window_s * query.window_s
+        count = min(round((until - query.since) / query.window_s), most_windows(query.window_s))
         for index in range(count):
             start = query.since + index * query.window_s
             weights = self._world.weights_at(start)
@@ -262,6 +263,8 @@ class World:
     bad_share: dict[str, float] = field(default_factory=dict)
     gateway_takes: bool = True
     prometheus_problem: Exception | None = None
+    late_s: float = 0.0
+    """How much later than usual samples arrive, in whole windows."""
     read_problem: Callable[[str], Exception | None] = lambda _kind: None
     faults: Faults = field(default_factory=Faults)
     objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)

@@ -288,7 +288,7 @@ async def test_harm_is_not_forgotten_where_its_modelrollout_is_deleted(live: Liv
     live.bad_share.clear()
     again = live.ticker()
     status = await live.until(again, in_phase("RolledBack"))
-    assert "its ModelRollout is gone" in status["message"]
+    assert "its ModelRollout is gone, or is of another route" in status["message"]
     await live.run(again, 300.0, at_most_s=20.0)
     assert (live.small, live.status["phase"], live.rollouts()) == (0, "RolledBack", [])
 

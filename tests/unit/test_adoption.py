@@ -618,3 +618,19 @@ async def test_a_rule_whose_owner_took_it_back_is_not_waited_for_for_ever_when_t
 
     assert len(world.rollouts()) == 2
     assert world.rollouts()[0]["status"]["phase"] == "Superseded"
+
+
+@pytest.mark.parametrize("unreadable", ["spec", "record"])
+async def test_deleting_what_only_a_newer_operator_can_read_puts_the_adopted_rule_back(unreadable: str) -> None:
+    world, ticker = await under_way()
+    if unreadable == "spec":
+        body = world.get("modelroutes")
+        world.store("modelroutes", {**body, "spec": {**body["spec"], "metrics": {"source": "Semaphore"}}})
+    else:
+        (record,) = [each for each in world.rollouts() if not each["status"].get("finishedAt")]
+        record["spec"]["objectives"][0]["metric"] = "GroundednessBelow"
+    deleted(world)
+    assert await ticker.tick(NAMESPACE, NAME) is None
+
+    assert world.get("modelroutes") == {}
+    assert weights(world) == {"large-v1": 10_000, "small-v1": 0}

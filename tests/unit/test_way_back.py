@@ -127,3 +127,34 @@ async def test_a_gateway_that_keeps_silent_is_asked_once_a_window_and_the_same_i
     assert looks <= 600 / 5 + 1
     told = {write.body["status"]["message"] for write in world.journal[since:] if str(write) == "status modelroutes"}
     assert len(told) == 1, told
+
+
+async def test_samples_that_always_arrive_late_hold_nothing_up_for_ever() -> None:
+    """Five scrapes, which are one window here."""
+    world, ticker = await replacing()
+    world.late_s = 5.0
+    await run_until(world, ticker, in_phase("Stable"))
+
+    assert world.weights()["small-v1"] == 10_000
+
+
+async def test_samples_that_arrive_far_too_late_hold_and_are_asked_for_now_and_then() -> None:
+    world, ticker = await replacing()
+    world.late_s = 120.0
+    await run(world, ticker, 60)
+    since = len(world.journal)
+    looks = await run(world, ticker, 300)
+
+    assert world.weights()["small-v1"] == 5_000
+    assert "the scrapes that complete the last windows are not in Prometheus yet" in world.status["message"]
+    assert looks <= 310
+    told = {write.body["status"]["message"] for write in world.journal[since:] if str(write) == "status modelroutes"}
+    assert len(told) == 1, told
+
+
+async def test_a_model_that_answers_nobody_keeps_nobody_from_going_back_to_the_reference() -> None:
+    world, ticker = await replacing()
+    await run_until(world, ticker, in_phase("Stable"))
+    world.requests = 0.0
+    world.apply(large=100, small=0, rollout=STEPS)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")

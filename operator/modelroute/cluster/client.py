@@ -228,7 +228,7 @@ class Objects:
         """One call, in the caller's own thread; errors as above. `timeout_s` of silence is too long, by default 10."""
         call = f"{method} {path}"
         if method in {"POST", "PUT", "PATCH"}:
-            # Whose it is in managedFields, also where nothing is applied: the client's own name says nothing to anybody.
+            # Who it was in managedFields, also where nothing is applied: the client library's name says nothing.
             query = {"fieldManager": FIELD_MANAGER, **(query or {})}
         request = self._api.param_serialize(
             method=method,

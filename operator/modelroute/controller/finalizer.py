@@ -13,10 +13,12 @@ from typing import Final
 
 from modelroute.api.parse import parse
 from modelroute.api.resources import GROUP, ModelRollout, ModelRoute
+from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.cluster.client import Json
 from modelroute.controller.kept import noted_split
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
+from modelroute.controller.reading import read_model_route
 from modelroute.controller.records import attempt_of
 from modelroute.controller.spec import adoption_of, backend_of
 from modelroute.errors import Invalid
@@ -63,7 +65,7 @@ async def release(ports: Ports, namespace: str, name: str) -> None:
 
 
 async def _put_back(ports: Ports, raw: Json) -> None:
-    route = parse(ModelRoute, raw)
+    route, _unreadable = read_model_route(raw)
     namespace, name = route.metadata.namespace, route.metadata.name
     rollouts = await ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}")
     adoption = _adoption_in_force(route, rollouts)
@@ -88,9 +90,17 @@ async def _put_back(ports: Ports, raw: Json) -> None:
 def _adoption_in_force(route: ModelRoute, rollouts: Sequence[Json]) -> Adoption | None:
     """The rule that the last attempt was on: the spec may name another by now."""
     latest = max(rollouts, key=lambda each: int(each["spec"]["attempt"]), default=None)
-    frozen = parse(ModelRollout, latest).spec if latest is not None else None
+    frozen = _frozen(latest) if latest is not None else None
     spec = frozen if frozen is not None and frozen.route_ref is not None else route.spec
     return adoption_of(spec, namespace=route.metadata.namespace, name=route.metadata.name)
+
+
+def _frozen(rollout: Json) -> ModelRolloutSpec | None:
+    """What was frozen in it; None where only a later operator can read that. Its status is not asked for."""
+    try:
+        return parse(ModelRollout, {**rollout, "status": {}}).spec
+    except Invalid:
+        return None
 
 
 def _unfinished(route: ModelRoute, rollouts: Sequence[Json]) -> Split | None:
@@ -100,9 +110,9 @@ def _unfinished(route: ModelRoute, rollouts: Sequence[Json]) -> Split | None:
     if latest is not None and int(latest["spec"]["attempt"]) >= (route.status.attempt or 0):
         if (latest.get("status") or {}).get("finishedAt"):
             return None
-        parsed = parse(ModelRollout, latest)
-        return attempt_of(parsed.spec, name=parsed.metadata.name, namespace=namespace).stable
-    # Its record was deleted: the status still knows where from, and the spec who else may have been given some.
+        if (frozen := _frozen(latest)) is not None:
+            return attempt_of(frozen, name=latest["metadata"]["name"], namespace=namespace).stable
+    # Its record was deleted or cannot be read: the status knows where from, the spec who else may have been given some.
     noted = noted_split(route) or ()
     named = {share.backend for share in noted}
     others = [(model.name, backend_of(model.backend_ref, namespace)) for model in route.spec.models]

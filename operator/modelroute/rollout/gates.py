@@ -19,6 +19,9 @@ from modelroute.rollout.words import clock_time, count, duration, evidence
 
 GATEWAY_POLL_S = 2.0
 GATEWAY_POLL_MAX_S = 30.0
+LATE_SCRAPES = 5
+"""After so many scrapes a target that others outlive counts as gone: what is whole comes no later than that."""
+
 LEANING = math.log(2.0)
 """Log evidence above which harm is twice as likely as before the first look: docs/adr/0003."""
 
@@ -159,21 +162,29 @@ def evidence_is_current(view: View) -> Lack | None:
     if look.problem is not None:
         return Lack(Phase.HOLDING, look.problem.reason, look.problem.message)
     # Not before the split is live, or has been waited for too long: until then nothing is to be read.
-    if (begin := looks_from(view.record)) < look.expected_until and not look.readings:
+    behind_s = look.expected_until - looks_from(view.record)
+    late_s = _late_s(view)
+    if behind_s > 0 and len(look.readings) * view.record.attempt.window_s > late_s:
+        # A long absence is read in several looks: there may be more that is whole by now.
+        message = f"reading what was counted meanwhile, {duration(behind_s)} to go"
+        return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
+    if behind_s > late_s:
         message = (
-            "the scrapes that complete the last window are not in Prometheus yet; a target that does not come back is"
+            "the scrapes that complete the last windows are not in Prometheus yet; a target that does not come back is"
             " waited for, for five scrapes"
         )
-        return Lack(Phase.PROGRESSING, Reason.LATE_DATA, message, max(1.0, view.record.attempt.window_s / 5))
-    if begin < look.expected_until:
-        behind = look.expected_until - begin
-        message = f"reading what was counted meanwhile, {duration(behind)} to go"
-        return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
+        return Lack(Phase.PROGRESSING, Reason.LATE_DATA, message, view.seen.terms.scrape_interval_s)
     gating = {o.name for o in view.record.attempt.design.objectives if o.action is not Action.REPORT}
     for unknown in progress.unknown:
         if unknown.objective is None or unknown.objective in gating:
             return Lack(Phase.HOLDING, unknown.reason, unknown.message)
     return None
+
+
+def _late_s(view: View) -> float:
+    """How late windows may come (remote storage, a pod of the gateway that is replaced) and be current all the same."""
+    window_s = view.record.attempt.window_s
+    return math.ceil(LATE_SCRAPES * view.seen.terms.scrape_interval_s / window_s) * window_s
 
 
 def something_was_counted(view: View) -> Lack | None:

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from modelroute.analysis.design import Action
 from modelroute.analysis.detector import start_guard
 from modelroute.rollout import guarding
-from modelroute.rollout.attempt import Record, Stage, weights_of
+from modelroute.rollout.attempt import Record, Stage, comparisons_of, weights_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
 from modelroute.rollout.going_back import go_back
@@ -19,7 +19,7 @@ from modelroute.rollout.places import placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import refusal_of
-from modelroute.rollout.split import Split, same_traffic, split_of, words_of
+from modelroute.rollout.split import Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
 from modelroute.rollout.words import duration
@@ -74,7 +74,7 @@ def _settled(seen: Observation, now: float) -> Decision:
     if plan.paused:
         message = f"spec.paused is true: the rollout to {words_of(plan.split)} waits; live: {live}"
         return Decision(Phase.PAUSED, Reason.PAUSED, message, order, wake_after_s=60.0)
-    if (lack := _metrics_lack(seen)) is not None:
+    if (lack := _metrics_lack(seen, compares=_compares(plan, stable))) is not None:
         message = f"the rollout to {words_of(plan.split)} does not start: {lack.message}; live: {live}"
         soon = min(15.0, seen.terms.window_s)
         return Decision(Phase.HOLDING, lack.reason, message, order, lacking=(lack.message,), wake_after_s=soon)
@@ -217,14 +217,20 @@ def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision |
     refused = seen.refused if seen.record is None else refusal_of(seen.record)
     if refused is None or refused.revision != plan.revision or wants_retry(seen):
         return None
-    gone = " (its ModelRollout is gone)" if seen.record is None else ""
+    gone = " (its ModelRollout is gone, or is of another route)" if seen.record is None else ""
     told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}"
     retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
     message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
 
 
-def _metrics_lack(seen: Observation) -> Problem | None:
+def _compares(plan: Plan, stable: Split) -> bool:
+    """Whether anybody who gains is compared; not on the way back to the reference, whom nobody is to wait for."""
+    compared = comparisons_of(arms_between(stable, plan.split), stable, plan.reference)
+    return any(each.reference is not None for each in compared)
+
+
+def _metrics_lack(seen: Observation, *, compares: bool) -> Problem | None:
     """No weight rises before the metrics can be read: unknown is never a pass, not even for the first step."""
     if seen.look.problem is not None:
         return Problem(seen.look.problem.reason, seen.look.problem.message)
@@ -234,7 +240,7 @@ def _metrics_lack(seen: Observation) -> Problem | None:
     for unknown in seen.look.readings[-1].unknown:
         if unknown.objective not in reported:
             return Problem(unknown.reason, unknown.message)
-    if not any(count > 0 for reading in seen.look.readings for count in reading.completions.values()):
+    if compares and not any(count > 0 for reading in seen.look.readings for count in reading.completions.values()):
         return _nothing_counted(seen)
     return None
 

@@ -388,7 +388,9 @@ class World:
         return {ref["name"]: ref["weight"] for ref in rules[0].get("backendRefs") or []}
 
     def weights_at(self, at: float) -> dict[str, int]:
-        return next((weights for since, weights in reversed(self.served) if since <= at), {})
+        """What the route had at `at`; before the world began, what it began with: nobody is born without a past."""
+        before = self.served[0][1] if self.served else {}
+        return next((weights for since, weights in reversed(self.served) if since <= at), before)
 
     def splits(self) -> list[Mapping[str, int]]:
         """Every split that was ordered, in order, without repetitions."""

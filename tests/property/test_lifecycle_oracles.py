@@ -135,7 +135,7 @@ def steps_are_left_without_a_pass(patch: Patch) -> None:
 
 
 def the_gateway_is_not_asked(patch: Patch) -> None:
-    patch.setattr(under_way, "_has_weights", lambda _seen, _record: True)
+    patch.setattr(under_way, "_is_live", lambda _seen, _record: True)
     without(gates.gateway_is_live)(patch)
 
 
@@ -207,6 +207,9 @@ class Break:
     machine: type[Lifecycle] = Lifecycle
 
 
+GOES_ON = "given up goes on|a rollback was undone"
+"""The weights tell of it as the record does, whichever is seen first."""
+
 BREAKS = {
     "(a) the sum is another": Break(weights_do_not_add_up, to_the_end, "assert"),
     "(a) a weight is negative": Break(a_weight_below_nothing, to_the_end, "large-v1"),
@@ -216,8 +219,8 @@ BREAKS = {
         without(gates.has_settled, gates.has_lasted, gates.has_seen_enough), to_the_end, "s of evidence"
     ),
     "(b) the gateway is not asked": Break(the_gateway_is_not_asked, with_a_silent_gateway, "never live"),
-    "(c) an attempt goes on after an abort": Break(what_was_given_up_goes_on, aborted, "given up goes on"),
-    "(c) an attempt goes on after harm": Break(what_was_given_up_goes_on, harmed, "given up goes on"),
+    "(c) an attempt goes on after an abort": Break(what_was_given_up_goes_on, aborted, GOES_ON),
+    "(c) an attempt goes on after harm": Break(what_was_given_up_goes_on, harmed, GOES_ON),
     "(c) a rollback raises the weight": Break(a_rollback_goes_further_up, aborted, "risen after the verdict"),
     "(c) what is refused is tried again": Break(what_is_refused_is_tried_again, aborted, "refused revision"),
     "(c) what is refused is tried again without its record": Break(

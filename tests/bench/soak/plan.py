@@ -24,14 +24,14 @@ class Truth(StrEnum):
     UNSAFE = "unsafe"
 
 
-BASE = {"fail_rate": 0.01, "unsafe_rate": 0.01}
+BASE = {"fail_rate": 0.01, "wrong_rate": 0.01}
 """Of every server: nothing is perfect, and a reference that never fails would make each failure of a candidate loud."""
 
 FAULTS_OF: Mapping[Truth, Json] = {
     Truth.HEALTHY: BASE,
     Truth.FAILING: {**BASE, "fail_rate": 0.5},
     Truth.SLOW: {**BASE, "slow_factor": 45.0},
-    Truth.UNSAFE: {**BASE, "unsafe_rate": 0.5},
+    Truth.UNSAFE: {**BASE, "wrong_rate": 0.5},
 }
 """In the words of devstack.model_faults. Far beyond what OBJECTIVES allow: 50 requests cannot miss them."""
 
@@ -48,7 +48,13 @@ SERVERS: Mapping[str, Truth] = {
 
 OBJECTIVES: tuple[Json, ...] = (
     {"name": "errors", "metric": "ErrorRate", "maxIncrease": "5pp"},
-    {"name": "safety", "metric": "SafetyViolationRate", "maxIncrease": "5pp"},
+    {
+        "name": "safety",
+        "metric": "Custom",
+        "maxIncrease": "5pp",
+        "bad": {"metric": "app_wrong_answers_total", "labels": {"service": "$(backend)"}},
+        "total": {"metric": "app_answers_total", "labels": {"service": "$(backend)"}},
+    },
     {"name": "slow", "metric": "LatencyAbove", "threshold": "1s", "maxIncrease": "10pp"},
 )
 NAMED_BY: Mapping[Truth, frozenset[str]] = {

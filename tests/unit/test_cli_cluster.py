@@ -411,6 +411,76 @@ def test_an_outage_is_told_once_and_watched_through() -> None:
     assert done.stderr.count("no answer; trying again") == 1
 
 
+# An operator that is down.
+
+
+def dead(scene: str, *, for_s: float) -> Person:
+    """The operator dies in the scene, and `for_s` later somebody looks."""
+    someone = person(scene)
+    someone.ticker = None
+    someone.world.now += for_s
+    return someone
+
+
+async def blind(*, for_s: float) -> Person:
+    """Prometheus is away, and the operator lives and says so."""
+    world, ticker = await progressing()
+    world.prometheus_problem = Unavailable("no answer")
+    end = world.now + for_s
+    await run_until(world, ticker, lambda _status: world.now > end)
+    return Person.at(world, ticker)
+
+
+def test_a_status_that_nobody_writes_any_more_says_so() -> None:
+    done = dead("progressing", for_s=70).runs("status", NAME)
+
+    assert done.output.splitlines()[1].startswith("Nothing was written for 1m1")
+    assert "harm is not seen meanwhile" in done.output
+
+
+@pytest.mark.parametrize("scene", ["progressing", "stable", "awaiting approval", "rolled back"])
+@pytest.mark.parametrize("alive", [True, False])
+def test_nobody_is_called_dead_who_has_nothing_to_write(scene: str, alive: bool) -> None:
+    over = scene in {"stable", "rolled back"}
+    someone = dead(scene, for_s=3_600) if over else dead(scene, for_s=0 if alive else 50)
+
+    assert "was written for" not in someone.runs("status", NAME).output
+
+
+def test_an_operator_that_cannot_read_is_told_from_one_that_is_down() -> None:
+    output = " ".join(asyncio.run(blind(for_s=120)).runs("status", NAME).output.split())
+
+    assert "No evidence was read for 2m" in output
+    assert "The operator last said PrometheusUnavailable; where that is over, it may be down" in output
+    assert "Nothing was written" not in output
+
+
+def test_wait_warns_once_even_when_it_is_quiet_and_says_it_again_at_the_end() -> None:
+    done = dead("progressing", for_s=0).runs("wait", NAME, "-q", "--timeout", "90s")
+
+    assert done.exit_code == 3
+    assert done.stderr.count("Warning: Nothing was written for 1m01s") == 1
+    assert done.stderr.splitlines()[-1].count("Nothing was written for 1m3") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("-o", "json")])
+def test_watch_in_a_pipe_warns_once_that_nobody_writes(arguments: tuple[str, ...]) -> None:
+    someone = dead("progressing", for_s=0)
+    sleep, looks = Person._sleep, []
+
+    def until_tired(one: Person, seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) > 100:
+            raise KeyboardInterrupt
+        sleep(one, seconds)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Person, "_sleep", until_tired)
+        done = someone.runs("watch", NAME, *arguments)
+
+    assert done.output.count("Nothing was written for") == 1
+
+
 # Colours.
 
 

@@ -409,15 +409,7 @@ async def test_a_rollout_is_read_from_the_cluster_of_the_kubeconfig(tmp_path: Pa
         answering(200 if found is body else 404, json.dumps(found))(request)
 
     with server(answer) as url:
-        kubeconfig = tmp_path / "kubeconfig"
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": url}}],
-            "users": [{"name": "u", "user": {"token": "secret"}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE}}],
-        }
-        kubeconfig.write_text(json.dumps(content), encoding="utf-8")
+        kubeconfig = kubeconfig_of(url, tmp_path)
         at = ("--kubeconfig", str(kubeconfig), "--context", "x")
         # The command has an event loop of its own, as it has where a person calls it.
         done = await asyncio.to_thread(explain, f"{NAME}-1", *at)
@@ -429,6 +421,32 @@ async def test_a_rollout_is_read_from_the_cluster_of_the_kubeconfig(tmp_path: Pa
     assert asked[0] == f"{root}/{NAMESPACE}/modelrollouts/{NAME}-1"
     assert asked[-1] == f"{root}/elsewhere/modelroutes/nothing"
     assert "there is no ModelRoute and no ModelRollout nothing in namespace elsewhere" in str(missing.exception)
+
+
+@pytest.mark.parametrize(("until", "warns"), [("Progressing", True), ("RolledBack", False)])
+async def test_of_a_cluster_it_is_said_that_nobody_writes_any_more(until: str, warns: bool, tmp_path: Path) -> None:
+    body = await rollout(0.2, until=until)
+
+    with server(answering(200, json.dumps(body))) as url:
+        done = await asyncio.to_thread(explain, f"{NAME}-1", "--kubeconfig", str(kubeconfig_of(url, tmp_path)))
+
+    assert done.exit_code == 0, done.output
+    assert ("the operator may be down" in done.stdout.replace("\n", " ")) == warns
+    assert "may be down" not in shown(body).stdout, "a file may be old"
+
+
+def kubeconfig_of(url: str, folder: Path) -> Path:
+    path = folder / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": url}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": NAMESPACE}}],
+        "current-context": "x",
+    }
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
 
 
 def test_a_cluster_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:

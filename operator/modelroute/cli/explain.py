@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from typing import TextIO
 
 import click
@@ -35,6 +36,7 @@ def explain(
     from modelroute.cli.explain_answer import answer
     from modelroute.cli.explain_input import from_cluster, from_file, told_by
     from modelroute.cli.explain_tables import print_account
+    from modelroute.cli.silence import silence
     from modelroute.explaining.account import account_of
 
     if file is not None:
@@ -46,6 +48,8 @@ def explain(
         body = asyncio.run(from_cluster(name, **where, attempt=attempt))
     told = told_by(body)
     found = answer(told, account_of(told.record, told.kept))
+    # Not of a file: it may have been kept long ago.
+    found["warning"] = silence(told.rollout, time.time()) if file is None else None
     if output == "json":
         click.echo(json.dumps(found, indent=2, ensure_ascii=False, allow_nan=False))
     else:

@@ -19,6 +19,8 @@ _NOTHING = -math.inf
 def print_account(told: dict[str, Any], file: TextIO, *, windows: int) -> None:
     """`told` is an `answer`; `windows` ≥ 0: how many of the last ones are shown."""
     console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
+    if told["warning"] is not None:
+        console.print(escape(told["warning"]), style="bold red")
     for line in _head(told):
         console.print(escape(line))
     console.print()

@@ -13,6 +13,7 @@ from modelroute.api.fields import parse_instant
 from modelroute.api.status import ConditionStatus, ConditionType
 from modelroute.cli.bars import share_bar
 from modelroute.cli.screen_evidence import amounts_block, evidence_block
+from modelroute.cli.silence import silence
 from modelroute.cli.view import View
 from modelroute.cli.words import STYLES, ago, phase_words, verdict_words
 from modelroute.rollout.words import duration
@@ -37,6 +38,8 @@ def screen(view: View, *, width: int, program: str = "modelroute", events: int =
 
 def _blocks(view: View, width: int, program: str, events: int) -> Iterator[RenderableType]:
     yield _title(view)
+    if (silent := silence(view.rollout, view.now)) is not None:
+        yield Text(silent, style="bold red")
     yield from _facts(view)
     if view.route.status.message:
         yield Text()

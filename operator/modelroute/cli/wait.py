@@ -85,7 +85,7 @@ def wait(session: Session, name: str, goal: str, timeout: str, quiet: bool) -> N
 def follow(session: Session, name: str, goal: str, timeout_s: float, *, say: Any) -> Ending:
     """Look every second until it has ended; every new sentence of the status is said. Raises Invalid, Unavailable."""
     began = session.now()
-    answered_at, revision, last = began, "", ""
+    answered_at, revision, last, warned = began, "", "", False
     route = session.must_get(name)
     while True:
         status = route.get("status") or {}
@@ -100,8 +100,14 @@ def follow(session: Session, name: str, goal: str, timeout_s: float, *, say: Any
         if news != last:
             say(line)
             last = news
+        silent = _silence(session, status)
+        if silent and not warned:
+            # Not by `say`: this is no progress, and quiet is no reason to keep it back.
+            click.echo(f"Warning: {silent}", err=True)
+        warned = bool(silent)
         if session.now() - began >= timeout_s:
-            return Ending(Outcome.TIMEOUT, f"{name} is not {goal} after {timeout_s:g} s; {line}")
+            told = f"{line} {silent}" if silent else line
+            return Ending(Outcome.TIMEOUT, f"{name} is not {goal} after {timeout_s:g} s; {told}")
         session.sleep(min(LOOK_EVERY_S, max(0.0, timeout_s - (session.now() - began)) + 0.001))
         try:
             route = session.must_get(name)
@@ -109,6 +115,21 @@ def follow(session: Session, name: str, goal: str, timeout_s: float, *, say: Any
         except (Unavailable, Conflict):
             if session.now() - answered_at >= UNREACHABLE_FOR_S:
                 raise
+
+
+def _silence(session: Session, status: Json) -> str | None:
+    """What there is to warn of; nothing where the rollout cannot be read just now, which the next look finds out."""
+    from modelroute.api.parse import parse
+    from modelroute.api.resources import ModelRollout
+    from modelroute.cli.silence import silence
+
+    if not status.get("rollout"):
+        return None
+    try:
+        found = session.cluster.rollout(session.namespace, status["rollout"])
+    except (Unavailable, Conflict):
+        return None
+    return None if found is None else silence(parse(ModelRollout, found), session.now())
 
 
 def ending_of(status: Json, name: str, goal: str, revision: str) -> Ending | None:

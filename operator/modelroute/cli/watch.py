@@ -48,9 +48,14 @@ class News:
 
     status: Json = field(default_factory=dict)
     events: set[Told] = field(default_factory=set)
+    silent: bool = False
 
     def of(self, view: View) -> Iterator[Told | View]:
-        """What is new in `view`: events in order, then the view itself if the status says something else."""
+        """What is new in `view`: events in order, then the view itself if the status says something else, and last a
+        warning where nothing is written any more."""
+        from modelroute.cli.silence import silence
+        from modelroute.cli.view import Told
+
         for told in view.events or ():
             if told not in self.events:
                 self.events.add(told)
@@ -59,6 +64,10 @@ class News:
         if status != self.status:
             self.status = status
             yield view
+        silent = silence(view.rollout, view.now)
+        if silent is not None and not self.silent:
+            yield Told(at=view.now, reason="Silent", message=silent, warning=True)
+        self.silent = silent is not None
 
 
 _NOISE: Final = frozenset({"conditions", "observedGeneration", "message", "lacking"})

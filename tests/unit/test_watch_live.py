@@ -62,6 +62,19 @@ def test_on_a_low_terminal_older_events_give_way_first(someone: Person) -> None:
     assert any("token" in line for line in low)
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (60, 15), (80, 12), (40, 12)])
+def test_what_is_left_out_is_counted_and_what_can_be_done_stays(someone: Person, width: int, height: int) -> None:
+    lines = drawn(
+        Latest(read_view(someone.session(), "support")), width=width, height=height, now=someone.world.now + 70
+    )
+
+    assert len(lines) <= height
+    assert "promote|pause|abort" in " ".join(lines[-3:])
+    assert any("Nothing was written" in line for line in lines), "the warning is on top"
+    cut = [line for line in lines if line.startswith("… ") and line.endswith(" lines more")]
+    assert cut or any("errors of small no harm shown  harm 0.383" in line for line in lines)
+
+
 @pytest.mark.parametrize("width", [50, 80, 120, 200])
 def test_no_line_is_wider_than_the_terminal(someone: Person, width: int) -> None:
     lines = drawn(Latest(read_view(someone.session(), "support")), width=width, height=50, now=someone.world.now)

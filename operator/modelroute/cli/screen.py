@@ -12,7 +12,7 @@ from rich.text import Text
 from modelroute.api.fields import parse_instant
 from modelroute.api.status import ConditionStatus, ConditionType
 from modelroute.cli.bars import share_bar
-from modelroute.cli.screen_evidence import amounts_block, evidence_block
+from modelroute.cli.screen_evidence import amounts_block, brief_evidence, evidence_block
 from modelroute.cli.silence import silence
 from modelroute.cli.view import View
 from modelroute.cli.words import STYLES, ago, phase_words, verdict_words
@@ -33,25 +33,38 @@ def screen(view: View, *, width: int, program: str = "modelroute", events: int =
 
     `program` is how the user calls us.
     """
-    return Group(*_blocks(view, width, program, events))
+    return Group(*_blocks(view, width, events), *_section("Next", _next(view, program)))
 
 
-def _blocks(view: View, width: int, program: str, events: int) -> Iterator[RenderableType]:
+def brief(view: View, *, width: int, program: str, events: int) -> tuple[Group, Group]:
+    """The same where rows are few, and what has to stay on the screen: a line for what takes a paragraph, no gaps."""
+    blocks = _blocks(view, width, events, short=True)
+    told = Group(*(each for each in blocks if not isinstance(each, Text) or each.plain))
+    verbs = _verbs(view)
+    if not verbs:
+        return told, Group()
+    name = f"{view.route.metadata.name} -n {view.route.metadata.namespace}"
+    return told, Group(Text.assemble(("Next", "bold"), f"  {program} {'|'.join(verbs)} {name}"))
+
+
+def _blocks(view: View, width: int, events: int, *, short: bool = False) -> Iterator[RenderableType]:
     yield _title(view)
     if (silent := silence(view.rollout, view.now)) is not None:
         yield Text(silent, style="bold red")
-    yield from _facts(view)
+    for fact in _facts(view):
+        if short:
+            fact.no_wrap, fact.overflow = True, "ellipsis"
+        yield fact
     if view.route.status.message:
         yield Text()
         yield Text(view.route.status.message, style="default")
     yield from _section("Traffic", _traffic(view, width))
     yield from _section("Steps", _steps(view))
-    yield from _section("Evidence", evidence_block(view, width))
+    yield from _section("Evidence", brief_evidence(view) if short else evidence_block(view, width))
     yield from _section("Per request", amounts_block(view))
     yield from _section("Lacking", _lacking(view))
     yield from _section("Not as it should be", _troubles(view))
-    yield from _section("Events", _events(view, events))
-    yield from _section("Next", _next(view, program))
+    yield from _section("Events", _events(view, events, short=short))
 
 
 def _section(title: str, lines: Iterator[RenderableType]) -> Iterator[RenderableType]:
@@ -196,11 +209,16 @@ def _troubles(view: View) -> Iterator[Text]:
         yield Text.assemble(("guard: ", "dim"), status.guard)
 
 
-def _events(view: View, most: int) -> Iterator[RenderableType]:
+def _events(view: View, most: int, *, short: bool) -> Iterator[RenderableType]:
     if view.events is None:
         yield Text("The API server did not give them in time, or you may not read them.", style="dim")
         return
     if not view.events or not most:
+        return
+    if short:
+        for told in view.events[-most:]:
+            line = Text.assemble((f"{ago(view.now - told.at):>4}", "dim"), no_wrap=True, overflow="ellipsis")
+            yield line.append(f"  {told.reason}", "yellow" if told.warning else "").append(f"  {told.message}")
         return
     table = indented()
     table.add_column()
@@ -214,12 +232,14 @@ def _events(view: View, most: int) -> Iterator[RenderableType]:
     yield table
 
 
+def _verbs(view: View) -> tuple[str, ...]:
+    status = view.route.status
+    return _VERBS.get(status.phase or "", ("promote", "pause", "abort")) if status.next_action else ()
+
+
 def _next(view: View, program: str) -> Iterator[Text]:
-    status, name = view.route.status, view.route.metadata.name
-    if not status.next_action:
-        return
-    verbs = _VERBS.get(status.phase or "", ("promote", "pause", "abort"))
+    name, verbs = view.route.metadata.name, _verbs(view)
     where = f" -n {view.route.metadata.namespace}"
     yield from (Text(f"{program} {verb} {name}{where}") for verb in verbs)
     if verbs:
-        yield Text(f"token {status.next_action}", style="dim")
+        yield Text(f"token {view.route.status.next_action}", style="dim")

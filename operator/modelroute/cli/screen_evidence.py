@@ -30,6 +30,18 @@ def evidence_block(view: View, width: int) -> Iterator[RenderableType]:
         yield _table(entry, objectives.get(entry.name), drawn=width >= WIDE)
 
 
+def brief_evidence(view: View) -> Iterator[RenderableType]:
+    """A line for each objective and candidate, without bars and intervals, for a terminal with few rows."""
+    for entry in view.route.status.objectives or ():
+        told = Text.assemble((entry.name, "bold"), f" of {entry.candidate} ", no_wrap=True, overflow="ellipsis")
+        told.append(verdict_words(entry.verdict), style=STYLES.get(entry.verdict or "", ""))
+        told.append(f"  harm {entry.evidence}" if entry.evidence else "", style="dim")
+        told.append(f"  {entry.candidate_rate or '–'} of {entry.candidate_requests or 0:,}")
+        if entry.reference:
+            told.append(f", {entry.reference} {entry.reference_rate or '–'} of {entry.reference_requests or 0:,}")
+        yield told
+
+
 def amounts_block(view: View) -> Iterator[RenderableType]:
     """What a request takes on average, of each arm; nothing where nobody asked for it."""
     entries = view.route.status.amounts or ()

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Final, NoReturn
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 from rich.text import Text
 
-from modelroute.cli.screen import screen
+from modelroute.cli.screen import brief, screen
 from modelroute.cli.session import Session
 from modelroute.cli.view import View, read_view
 from modelroute.cli.watch import EVENTS_READ, is_done
@@ -25,7 +26,8 @@ from modelroute.cli.words import ago
 from modelroute.errors import Invalid, ModelRouteError
 
 DRAW_EVERY_S: Final = 0.25
-EVENTS_TRIED: Final = (8, 5, 3, 1, 0)
+EVENTS_TRIED: Final = (8, 5, 3, 1)
+BRIEF_EVENTS_TRIED: Final = (5, 3, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,48 @@ def watch_live(session: Session, name: str, *, interval_s: float, until_done: bo
 
 
 def frame(latest: Latest, console: Console, now: float, program: str) -> RenderableType:
-    """What fits on the terminal as it is now; older events give way first, then what stands lowest."""
+    """What fits on the terminal as it is now.
+
+    Older events give way first, then bars, intervals and gaps; at last what stands lowest, with a word on how much of
+    it there is, but never what can be done next.
+    """
     assert latest.view is not None
-    view = replace(latest.view, now=now)
+    view, width = replace(latest.view, now=now), console.width
     banner = []
     if latest.problem is not None:
         banner = [Text(f"for {ago(now - latest.since)}: {latest.problem}", style="red", overflow="ellipsis")]
-    drawn = Group()
     for events in EVENTS_TRIED:
-        drawn = Group(*banner, screen(view, width=console.width, program=program, events=events))
-        if len(console.render_lines(drawn, pad=False)) <= console.height:
-            break
-    return drawn
+        drawn = Group(*banner, screen(view, width=width, program=program, events=events))
+        if _rows(drawn, console) <= console.height:
+            return drawn
+    for events in BRIEF_EVENTS_TRIED:
+        drawn = Group(*banner, *brief(view, width=width, program=program, events=events))
+        if _rows(drawn, console) <= console.height:
+            return drawn
+    above, below = brief(view, width=width, program=program, events=BRIEF_EVENTS_TRIED[0])
+    return _Cut(Group(*banner, above), below, console.height)
+
+
+def _rows(drawn: RenderableType, console: Console) -> int:
+    return len(console.render_lines(drawn, pad=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """`above` as far as there is room, how much of it is left out, and `below`: `height` rows in all."""
+
+    above: RenderableType
+    below: RenderableType
+    height: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self.above, options, pad=False)
+        room = max(1, self.height - _rows(self.below, console) - 1)
+        for line in lines[:room]:
+            yield from line
+            yield Segment.line()
+        yield Text(f"… {len(lines) - room} lines more", style="dim")
+        yield self.below
 
 
 def _done(latest: Latest) -> bool:

@@ -227,11 +227,29 @@ def test_a_good_folder_is_exit_code_0_and_other_kinds_are_passed_over(tmp_path: 
             "apiVersion: modelroute.dev/v1alpha1\nkind: A\nkind: B",
             "3: error: kind: kind stands here twice (first in line 2)",
         ),
-        ("a: 1\na: 2", "0 ModelRoutes: 0 errors, 0 warnings"),
+        ("a: 1\na: 2", "0 ModelRoutes: 0 errors, 1 warning"),
+        ("", "1: warning: there is no ModelRoute in it, so nothing was checked"),
+        ("kind: ModelRoute\nspec: {}", "1: error: apiVersion: is missing: a ModelRoute has modelroute.dev/v1alpha1"),
+        ("apiVersion: modelroutes.dev/v1alpha1\nkind: ModelRoute", "modelroutes.dev/v1alpha1 is not known: use"),
+        (
+            "apiVersion: modelroute.dev/compare/v1\nkind: Comparison",
+            "0 errors, 1 warning; passed over: 1 file for modelroute compare",
+        ),
+        ("apiVersion: modelroute.dev/suite/v1\nid: x", "passed over: 1 file for modelroute compare"),
     ],
 )
 def test_what_cannot_be_read_as_a_modelroute_says_so(text: str, says: str) -> None:
     assert says in lint("-f", "-", stdin=text).output
+
+
+def test_the_projects_own_examples_have_no_errors_and_test_data_is_passed_over_aloud() -> None:
+    done = lint("-f", str(ROOT / "examples"))
+    asked_for = lint("-f", str(ROOT / "examples/argocd/resource_customizations/modelroute.dev/ModelRoute/testdata"))
+
+    assert done.exit_code == 0, done.output
+    assert "files in testdata" in done.stderr
+    assert asked_for.exit_code == 1
+    assert "the same ModelRoute stands in" in asked_for.stdout
 
 
 def test_lists_are_looked_into() -> None:

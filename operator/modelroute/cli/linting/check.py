@@ -19,6 +19,9 @@ from modelroute.cli.linting.schema import defaulted, problems
 from modelroute.cli.linting.source import Document
 from modelroute.errors import Invalid
 
+COMPARED: Final = frozenset({f"{GROUP}/compare/v1", f"{GROUP}/suite/v1"})
+"""What `modelroute compare` reads and checks: no objects of a cluster."""
+
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -53,6 +56,11 @@ def check_all(documents: Iterable[Document]) -> tuple[list[Report], int]:
     return reports, len(routes)
 
 
+def is_compared(content: Any) -> bool:
+    """Whether it is a file of `modelroute compare`, which is passed over here."""
+    return isinstance(content, Mapping) and content.get("apiVersion") in COMPARED
+
+
 def check_route(content: Mapping[str, Any]) -> list[Finding]:
     """What is wrong with one ModelRoute: first the schema, rules on what it takes, the rest on what they take."""
     named = list(_metadata(content))
@@ -75,8 +83,10 @@ def _check(content: Any) -> list[Finding]:
     kind = _kind(content)
     if kind is None:
         return []
-    if content["apiVersion"] != API_VERSION:
-        return [error("apiVersion", f"{content['apiVersion']} is not known: use {API_VERSION}")]
+    version = content.get("apiVersion")
+    if version != API_VERSION:
+        what = f"{version} is not known: use" if version else f"is missing: a {kind} has"
+        return [error("apiVersion", f"{what} {API_VERSION}")]
     if kind == ModelRollout.KIND:
         return [warning("kind", "a ModelRollout is written by the operator alone: do not keep it in files")]
     if kind != ModelRoute.KIND:
@@ -86,9 +96,12 @@ def _check(content: Any) -> list[Finding]:
 
 def _kind(content: Any) -> str | None:
     """The kind of an object that is ours; None for all others, which are none of our business."""
-    if not isinstance(content, Mapping) or not str(content.get("apiVersion", "")).startswith(f"{GROUP}/"):
+    if not isinstance(content, Mapping) or is_compared(content):
         return None
-    return str(content.get("kind", ""))
+    kind = str(content.get("kind", ""))
+    # By its kind as well: who forgot or mistyped the apiVersion did not mean somebody else's.
+    ours = str(content.get("apiVersion") or "").startswith(f"{GROUP}/") or kind in {ModelRoute.KIND, ModelRollout.KIND}
+    return kind if ours else None
 
 
 def _about(content: Any) -> str:
@@ -109,10 +122,14 @@ def _metadata(content: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _among(document: Document, about: str, routes: dict[str, Document]) -> Iterator[Finding]:
-    """Two objects of one name: the one that is applied last wins."""
+    """Two objects of one name: the one that is applied last wins. In two files they may be variants of each other."""
     if about in routes:
         first = routes[about]
-        yield error("metadata.name", f"the same ModelRoute stands in {first.file}:{first.line_of('metadata.name')}")
+        told = f"the same ModelRoute stands in {first.file}:{first.line_of('metadata.name')}"
+        if first.file == document.file:
+            yield error("metadata.name", told)
+        else:
+            yield warning("metadata.name", f"{told}: applied together, the last one wins")
     routes.setdefault(about, document)
 
 

@@ -14,6 +14,8 @@ from modelroute.cli.linting.finding import Finding, error
 from modelroute.errors import Invalid
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+TESTDATA = "testdata"
+"""Folders of files that are not meant to be applied, many with the same name: passed over below a given folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ def documents_in(place: str) -> Iterator[Document]:
         yield from _read("<stdin>", sys.stdin.read())
         return
     path = Path(place)
-    found = sorted(each for each in path.rglob("*") if each.suffix in SUFFIXES) if path.is_dir() else [path]
+    found = sorted(_below(path)) if path.is_dir() else [path]
+    found = [each for each in found if not is_testdata(each, path)]
     if not found:
         raise Invalid(f"{place}: there is no .yaml, .yml or .json file in it")
     for each in found:
@@ -47,6 +50,21 @@ def documents_in(place: str) -> Iterator[Document]:
         except (OSError, UnicodeDecodeError) as problem:
             raise Invalid(f"{each} cannot be read: {problem}") from problem
         yield from _read(str(each), text)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.rglob("*") if each.suffix in SUFFIXES)
+
+
+def is_testdata(file: Path, place: Path) -> bool:
+    """Whether it is below a folder of test data that was not asked for by its name."""
+    return file != place and TESTDATA in file.relative_to(place).parts
+
+
+def testdata_in(place: str) -> int:
+    """How many files `documents_in` passes over."""
+    path = Path(place)
+    return sum(is_testdata(each, path) for each in _below(path)) if path.is_dir() else 0
 
 
 def _read(file: str, text: str) -> Iterator[Document]:

@@ -25,6 +25,8 @@ from modelroute.errors import Invalid
 from modelroute.explaining.account import Account, account_of
 from modelroute.explaining.counterfactual import Subject, more_answers, requests_until_breach
 from modelroute.explaining.kept import Kept
+from modelroute.rollout.observation import Problem
+from modelroute.rollout.reasons import Reason
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 STEPS = [
@@ -358,6 +360,28 @@ async def test_json_has_what_the_table_says() -> None:
     assert (slow["compares"], slow["onBreach"]) == (False, "Pause")
 
 
+async def test_the_windows_add_up_to_the_rates_once_those_of_the_settling_are_left_out_as_marked() -> None:
+    body = await rollout(0.05, objectives=[ERRORS])
+
+    found = json.loads(shown(body, "-o", "json").stdout)
+    table = shown(body, "--windows", "60").stdout
+
+    assert found["recomputed"]["whole"]
+    (errors,) = found["objectives"]
+    rows = [(each["settled"], each["counts"]["errors"]["small"]) for each in found["windows"]]
+    for field in ("bad", "total"):
+        assert sum(row[field] for settled, row in rows if settled) == errors["rates"]["candidate"][field]
+    assert table.count("(settling: fast path only)") == sum(not settled for settled, _ in rows) > 0
+
+
+async def test_one_window_is_no_plural_and_a_gap_that_nothing_bounds_is_not_called_unknown() -> None:
+    said = " ".join(shown(await rollout(0.9, objectives=[ERRORS])).stdout.split())
+
+    assert "Computed again from 1 window since" in said
+    assert "nothing refuted" in said
+    assert "not known" not in said
+
+
 async def test_a_list_as_kubectl_prints_it_gives_the_latest_or_the_one_that_is_asked_for() -> None:
     first = await rollout(0.2)
     second = {**first, "metadata": {**first["metadata"], "name": f"{NAME}-2"}, "spec": {**first["spec"], "attempt": 2}}
@@ -433,6 +457,41 @@ async def test_of_a_cluster_it_is_said_that_nobody_writes_any_more(until: str, w
     assert done.exit_code == 0, done.output
     assert ("the operator may be down" in done.stdout.replace("\n", " ")) == warns
     assert "may be down" not in shown(body).stdout, "a file may be old"
+
+
+async def test_of_a_route_that_cannot_go_on_it_is_said_why_and_not_only_how_the_last_attempt_ended(
+    tmp_path: Path,
+) -> None:
+    world = World(bad_share={})
+    world.apply()
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    await run_until(world, ticker, lambda status: "small 40 %" in status.get("live", ""))
+    world.backends.answer = lambda backend, field: (
+        Problem(Reason.BACKEND_NOT_FOUND, f"{field}: Service {backend.name} is not there")
+        if backend.name == "small-v9"
+        else None
+    )
+    world.apply(small_service="small-v9")
+    await run_until(world, ticker, lambda status: "small-v9" in status.get("message", ""))
+    kinds = {"modelrollouts": world.rollouts()[-1], "modelroutes": world.get("modelroutes")}
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        kind, _, name = request.path.partition("?")[0].rpartition("/")
+        found = kinds.get(kind.rpartition("/")[2]) if name == NAME or kind.endswith("modelrollouts") else None
+        if request.path.partition("?")[0].endswith("/modelrollouts"):
+            found = {"items": [kinds["modelrollouts"]]}
+        if found is kinds["modelrollouts"] and name == NAME:
+            found = None
+        answering(404 if found is None else 200, json.dumps(found or {"kind": "Status"}))(request)
+
+    with server(answer) as url:
+        done = await asyncio.to_thread(explain, NAME, "--kubeconfig", str(kubeconfig_of(url, tmp_path)))
+
+    assert done.exit_code == 0, done.exception
+    first = " ".join(done.stdout.split())
+    assert re.search(r"^support now: \w+ \(BackendNotFound\): .*Service small-v9 is not there", first), first
+    assert "support-1, attempt 1 of support" in first
 
 
 def kubeconfig_of(url: str, folder: Path) -> Path:

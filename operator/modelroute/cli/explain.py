@@ -34,20 +34,22 @@ def explain(
     """
     # Here, because scipy and pydantic take a while to load, and `modelroute --help` needs neither.
     from modelroute.cli.explain_answer import answer
-    from modelroute.cli.explain_input import from_cluster, from_file, told_by
+    from modelroute.cli.explain_input import from_cluster, from_file, held_by, told_by
     from modelroute.cli.explain_tables import print_account
     from modelroute.cli.silence import silence
     from modelroute.explaining.account import account_of
 
+    route = None
     if file is not None:
         body = from_file(file, name=name, attempt=attempt)
     elif name is None:
         raise click.UsageError("say which: the name of a ModelRoute or of a ModelRollout, or -f FILE")
     else:
         where = {"namespace": namespace, "kubeconfig": kubeconfig, "context": context}
-        body = asyncio.run(from_cluster(name, **where, attempt=attempt))
+        body, route = asyncio.run(from_cluster(name, **where, attempt=attempt))
     told = told_by(body)
     found = answer(told, account_of(told.record, told.kept))
+    found["held"] = held_by(route, told.rollout.metadata.name)
     # Not of a file: it may have been kept long ago.
     found["warning"] = silence(told.rollout, time.time()) if file is None else None
     if output == "json":

@@ -52,7 +52,7 @@ def answer(told: Told, account: Account) -> dict[str, Any]:
         "objectives": [_item(item, bounds.get(item.finding.objective, "")) for item in account.items],
         "answering": [_silence(each) for each in account.silences],
         "windows": [
-            {**_look(look), "counts": _counts(window)}
+            {**_look(look), "settled": window.settled, "counts": _counts(window)}
             for look, window in zip(account.looks, account.kept.windows if account.kept else (), strict=True)
         ],
     }

@@ -42,13 +42,17 @@ class Reader(Protocol):
 
 async def from_cluster(
     name: str, *, namespace: str | None, kubeconfig: str | None, context: str | None, attempt: int | None
-) -> Json:
-    """The ModelRollout that `name` stands for. Raises Invalid where there is none, Unavailable without an answer."""
+) -> tuple[Json, Json | None]:
+    """The ModelRollout that `name` stands for, and the ModelRoute that it is of, None where that is gone.
+
+    Raises Invalid where there is no such rollout, Unavailable without an answer.
+    """
     objects = Objects(configuration(kubeconfig, context=context), workers=2)
     where = namespace or namespace_of(kubeconfig, context=context)
     try:
         routes, rollouts = KindStore(objects, MODEL_ROUTES), KindStore(objects, MODEL_ROLLOUTS)
-        return await find(routes, rollouts, where, name, attempt=attempt)
+        found = await find(routes, rollouts, where, name, attempt=attempt)
+        return found, await routes.get(where, str((found.get("spec") or {}).get("modelRoute")))
     finally:
         objects.close()
 
@@ -102,6 +106,19 @@ def _names(rollout: Json) -> set[str]:
 
 def _number(rollout: Json) -> int:
     return int((rollout.get("spec") or {}).get("attempt") or 0)
+
+
+def held_by(route: Json | None, rollout: str) -> dict[str, str] | None:
+    """Why the route does not go on, in its own words, where `rollout` is its current or last attempt; else None.
+
+    What an attempt ended with says nothing about what is wanted since.
+    """
+    status = (route or {}).get("status") or {}
+    if status.get("rollout") != rollout or status.get("phase") in {None, "Progressing", "Stable", "RolledBack"}:
+        return None
+    ready: Json = next((each for each in status.get("conditions") or () if each.get("type") == "Ready"), {})
+    found = {"phase": status["phase"], "reason": ready.get("reason"), "message": status.get("message")}
+    return {key: str(value or "") for key, value in found.items()}
 
 
 def told_by(body: Json) -> Told:

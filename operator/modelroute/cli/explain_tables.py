@@ -21,6 +21,9 @@ def print_account(told: dict[str, Any], file: TextIO, *, windows: int) -> None:
     console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
     if told["warning"] is not None:
         console.print(escape(told["warning"]), style="bold red")
+    if (held := told["held"]) is not None:
+        reason = f" ({held['reason']})" if held["reason"] else ""
+        console.print(escape(f"{told['route']} now: {held['phase']}{reason}: {held['message']}"))
     for line in _head(told):
         console.print(escape(line))
     console.print()
@@ -61,7 +64,7 @@ def _objectives(told: dict[str, Any]) -> Table:
             f"{each['reference']}\n{_rate(each['rates']['reference'])}" if each["reference"] else "–",
             escape(each["bound"]),
             f"{_log(each['logWeight'])} / {told['logLimit']:.2f}",
-            "–" if not each["compares"] else "not known" if worse is None else f"{100 * worse:.4g} pp",
+            "–" if not each["compares"] else "nothing refuted" if worse is None else f"{100 * worse:.4g} pp",
             each["verdict"],
         )
     for each in told["answering"]:
@@ -135,7 +138,7 @@ def _recomputed(told: dict[str, Any]) -> str:
     agrees = (
         "and came to the same as the operator" if again["agrees"] else "AND DID NOT COME TO WHAT THE OPERATOR WROTE"
     )
-    return f"Computed again from {again['windows']} windows {since}, {agrees}."
+    return f"Computed again from {_some(again['windows'], 'window')} {since}, {agrees}."
 
 
 def _windows(told: dict[str, Any], most: int) -> Table:
@@ -147,10 +150,10 @@ def _windows(told: dict[str, Any], most: int) -> Table:
     for look in told["windows"][-most:]:
         arms = look["counts"].get(name, {})
         counts = ", ".join(f"{arm} {count(each['bad'])}/{count(each['total'])}" for arm, each in sorted(arms.items()))
+        counts = counts or "not known"
+        counts += "" if look["settled"] else " (settling: fast path only)"
         log = look["pauseLogE"] if (told["decidedIn"] or {}).get("action") == "Pause" else look["logE"]
-        table.add_row(
-            _time(look["end"]), str(look["step"]), counts or "not known", f"{_evidence(log)} of {limit}", _log(log)
-        )
+        table.add_row(_time(look["end"]), str(look["step"]), counts, f"{_evidence(log)} of {limit}", _log(log))
     return table
 
 

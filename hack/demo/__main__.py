@@ -6,7 +6,8 @@ On a terminal the plugin's screen is drawn live while an act is played; anywhere
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
@@ -24,11 +25,21 @@ from devstack.waiting import wait_until
 NAMESPACE = "chat"
 
 
+@contextmanager
+def saying_when_stopped(teller: Teller) -> Iterator[None]:
+    """A stack takes seconds to end, and whoever pressed Ctrl-C sees at once that it does."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        teller.say("stopping the stack …")
+        raise
+
+
 def play(teller: Teller) -> int:
     """Bring up the stack, play all acts, tell of them; the exit code."""
     for line in story.OPENING:
         teller.say(line)
-    with Stack.start(scrape_interval_s=1.0, report=teller.say) as stack:
+    with Stack.start(scrape_interval_s=1.0, report=teller.say) as stack, saying_when_stopped(teller):
         scene = Scene(stack, stack.create_namespace(NAMESPACE))
         scene.set_up()
         scene.add_model(story.LARGE, seed=1)

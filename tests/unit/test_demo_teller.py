@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from demo.teller import evidence_line
+from demo.__main__ import saying_when_stopped
+from demo.teller import Teller, evidence_line
 
 ERRORS = {"name": "errors", "candidate": "small"}
 COUNTED = {"candidateRate": "2.00%", "candidateRequests": 50, "evidence": "1.2 of 20"}
@@ -24,3 +25,13 @@ COUNTED = {"candidateRate": "2.00%", "candidateRequests": 50, "evidence": "1.2 o
 )
 def test_what_was_not_counted_yet_is_said_in_words(counted: dict[str, object], said: str) -> None:
     assert evidence_line({**ERRORS, **counted}) == said
+
+
+def test_ctrl_c_is_answered_before_the_stack_takes_its_seconds_to_end() -> None:
+    said: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt), saying_when_stopped(Teller(said.append)):
+        raise KeyboardInterrupt
+
+    assert len(said) == 1
+    assert said[0].endswith("stopping the stack …")

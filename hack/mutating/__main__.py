@@ -17,12 +17,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from mutating.changes import mutants
-from mutating.choosing import OPTIONS, Choice, Recorder, digest
+from mutating.choosing import OPTIONS, Choice, Recorder, digests
 from mutating.killing import in_child, run_items, survives
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +33,14 @@ TESTS = tuple(
         "unit/test_analyze", "unit/test_detector", "unit/test_engine", "unit/test_engine_limits",
         "unit/test_engine_safety", "unit/test_engine_split", "unit/test_interval",
         "unit/test_one_arm", "unit/test_oracle_enumerated", "unit/test_oracle_processes", "unit/test_oracle_several",
-        "unit/test_oracle_whole", "unit/test_shares", "property/test_bounds",
+        "unit/test_oracle_whole", "unit/test_shares", "unit/test_slow_arms", "property/test_bounds",
         "property/test_engine_whole", "property/test_evidence",
     )
 )  # fmt: skip
 """What is said of the statistics themselves; tests of what uses them would notice more."""
+
+MEASURED_ON = ("operator/modelroute", "tests")
+"""A change in there can move lines, or run others."""
 
 SLOWEST_S = 3_600
 
@@ -61,25 +65,33 @@ class Trying:
         """Which test runs what; measured now of the tests that the file where it is kept does not know."""
         file: Path = self.options.choice or self.root / "choice.json"
         known = Choice.read(file) if file.exists() else Choice({}, {}, {})
-        now = {each.stem: digest(each.read_text("utf-8")) for each in (self.root / FOLDER).glob("*.py")}
-        if known.sources != now:
-            # Lines have moved: what ran them says nothing any more.
-            known = Choice({}, {}, now)
-        new = [item.nodeid for item in session.items if item.nodeid not in known.seconds]
+        kept, changed = known.still_true(digests(self.root, MEASURED_ON, TESTS))
+        new = [item.nodeid for item in session.items if item.nodeid not in kept.seconds]
+        if known.seconds and changed:
+            named = ", ".join(Path(name).name for name in changed[:5]) + (", …" if len(changed) > 5 else "")
+            print(f"stale: {named} changed since it was measured which tests run a line", file=self.out)
+        print(f"measuring which lines {len(new)} of {len(session.items)} tests run", file=self.out)
 
         def work() -> int:
             recorder = Recorder(self.root / FOLDER)
             session.config.pluginmanager.register(recorder)
             recorder.measuring.start()
-            status = run_items(session, new)
+            status = run_items(session, new, self._say_failed)
             recorder.measuring.stop()
             if not status:
-                known.joined(recorder.choice()).write(file)
+                kept.joined(recorder.choice()).write(file)
             return status
 
-        if new and in_child(work, SLOWEST_S):
-            pytest.exit("the tests fail before anything is changed", 1)
+        if new and (status := in_child(work, SLOWEST_S)):
+            self._give_up(f"the tests fail before anything is changed (exit code {status}); run pytest to see why")
         return Choice.read(file).only({item.nodeid for item in session.items})
+
+    def _say_failed(self, report: pytest.TestReport) -> None:
+        print(f"{report.nodeid} fails: {report.longreprtext}", file=self.out)
+
+    def _give_up(self, why: str) -> NoReturn:
+        print(why, file=self.out)  # pytest's own terminal is off
+        pytest.exit(why, 1)
 
     def _try_all(self, session: pytest.Session, name: str, choice: Choice) -> None:
         file = self.root / FOLDER / f"{name}.py"
@@ -114,8 +126,12 @@ def main() -> int:
     options = parser.parse_args()
     options.choice = options.choice and options.choice.resolve()
     sys.dont_write_bytecode = True
-    # A failing example is enough; the smallest one takes time to find.
-    settings.register_profile("mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))
+    # A failing example is enough; the smallest one takes time to find. And a busy machine fails no test: that would
+    # be taken for a change that was noticed.
+    settings.register_profile(
+        "mutants", derandomize=True, database=None, phases=(Phase.explicit, Phase.generate),
+        deadline=None, suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,8 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`seconds` by test; `lines`: by module and line the tests that run it; `sources`: digests of
-    the modules as they were then.
+    """`seconds` by test; `lines`: by module and line the tests that run it; `sources`: by path the digests of the
+    files that this was measured on.
     """
 
     seconds: dict[str, float]
@@ -57,6 +57,18 @@ class Choice:
                 lines.setdefault(module, {})[line] = [*lines.get(module, {}).get(line, []), *tests]
         return Choice(self.seconds | other.seconds, lines, self.sources)
 
+    def still_true(self, now: dict[str, str]) -> tuple[Choice, list[str]]:
+        """What of this holds for the files as they are `now`, and the files that changed since it was measured.
+
+        A file of tests that changed takes its own tests along. Anything else does so with all: lines have moved, or
+        other lines are run, and a change would be tried with tests that do not run it.
+        """
+        changed = sorted(name for name in self.sources.keys() | now.keys() if self.sources.get(name) != now.get(name))
+        if not all(_holds_tests(name) for name in changed):
+            return Choice({}, {}, now), changed
+        kept = self.only({test for test in self.seconds if test.partition("::")[0] not in changed})
+        return Choice(kept.seconds, kept.lines, now), changed
+
     def only(self, tests: Collection[str]) -> Choice:
         """Of `tests` alone: the others are not there any more."""
         kept = {test: seconds for test, seconds in self.seconds.items() if test in tests}
@@ -81,8 +93,20 @@ class Choice:
         return cls(content["seconds"], lines, content["sources"])
 
 
-def digest(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()
+def _holds_tests(name: str) -> bool:
+    return Path(name).name.startswith("test_")
+
+
+def digests(root: Path, parts: Iterable[str], tests: Iterable[str]) -> dict[str, str]:
+    """By path below `root`: of every Python file in `parts`, where of the files of tests only `tests` count."""
+    own = set(tests)
+    files = (file for part in parts for file in sorted((root / part).rglob("*.py")))
+    names = {str(file.relative_to(root)): file for file in files}
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in names.items()
+        if name in own or not _holds_tests(name)
+    }
 
 
 def forget_cached() -> None:

@@ -54,11 +54,13 @@ class _Only:
 
 
 class _UntilFailed:
-    def __init__(self) -> None:
-        self.failed = False
+    def __init__(self, told: Callable[[pytest.TestReport], None]) -> None:
+        self.failed, self.told = False, told
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.failed = self.failed or report.failed
+        if report.failed:
+            self.failed = True
+            self.told(report)
 
 
 def in_child(work: Callable[[], int], cpu_s: float) -> int:
@@ -78,10 +80,12 @@ def in_child(work: Callable[[], int], cpu_s: float) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def run_items(session: pytest.Session, tests: Sequence[str]) -> int:
+def run_items(
+    session: pytest.Session, tests: Sequence[str], told: Callable[[pytest.TestReport], None] = lambda _: None
+) -> int:
     """1 at the first of the collected `tests` that fails, 0 where none does. For a child: it leaves things open."""
     known = {item.nodeid: item for item in session.items}
-    items, watching = [known[test] for test in tests], _UntilFailed()
+    items, watching = [known[test] for test in tests], _UntilFailed(told)
     session.config.pluginmanager.register(watching)
     for item, after in zip(items, [*items[1:], None], strict=True):
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=after)

@@ -4,6 +4,7 @@
     python -m mutating two_arm mixture         # these
     python -m mutating --every 3 one_arm       # every third change, when time is short
     python -m mutating --lines 40-60 bounds    # those of some lines, after a new test
+    python -m mutating --control               # changes of which it is known whether they are noticed
 
 It works on a copy. What survives is printed as it is found, and docs/mutants.md says of each why.
 """
@@ -11,6 +12,7 @@ It works on a copy. What survives is printed as it is found, and docs/mutants.md
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import shutil
 import sys
@@ -42,6 +44,15 @@ TESTS = tuple(
 MEASURED_ON = ("operator/modelroute", "tests")
 """A change in there can move lines, or run others."""
 
+CONTROLS = (
+    ("two_arm", "bad * np.log(theta / null) + good", True, True),
+    ("two_arm", "np.abs(after - b) > _CLOSE * after", True, False),
+    ("mixture", "-0.35 → +0.35", False, True),
+    ("two_arm", "80 → 81", False, False),
+)
+"""By module and how it is said: a change in a function, or outside; is it noticed? The two that are not change nothing
+that could be: the step at which an entry stops, and after how many more it gives up."""
+
 SLOWEST_S = 3_600
 
 
@@ -57,9 +68,29 @@ class Trying:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.begun = True
         choice = self._choice(session)
+        if self.options.control:
+            self._control(session, choice)
+            return True
         for name in self.modules:
             self._try_all(session, name, choice)
         return True
+
+    def _control(self, session: pytest.Session, choice: Choice) -> None:
+        wrong = 0
+        for name, said, inside, noticed in CONTROLS:
+            file = self.root / FOLDER / f"{name}.py"
+            (mutant,) = (
+                each for each in mutants(file.read_text("utf-8"))
+                if each.said.startswith(said) and bool(each.lines) is inside
+            )  # fmt: skip
+            tests = choice.tests(name, mutant.lines, self.options.seconds)
+            survived = survives(session, file, mutant.source, inside=inside, tests=tests, choice=choice)
+            wrong += survived is noticed
+            told = "survives" if survived else "killed"
+            print(f"{name}.py:{mutant.line}: {mutant.said}: {told}, as it should{' not' * (survived is noticed)}",
+                  file=self.out)  # fmt: skip
+        if wrong:
+            self._give_up(f"{wrong} of {len(CONTROLS)} controls come out wrong")
 
     def _choice(self, session: pytest.Session) -> Choice:
         """Which test runs what; measured now of the tests that the file where it is kept does not know."""
@@ -99,10 +130,16 @@ class Trying:
         lines = range(int(begin), int(end or begin) + 1) if begin else range(0)
         began, tried, left = time.monotonic(), 0, 0
         source = file.read_text("utf-8")
+        # What changes nothing must survive: else the way a change is put in would kill everything.
+        same = ast.unparse(ast.parse(source))
+        for inside in {True, not self.options.inside}:
+            tests = choice.tests(name, range(0), self.options.seconds)
+            if not survives(session, file, same, inside=inside, tests=tests, choice=choice):
+                self._give_up(f"{name}: the tests fail with nothing changed ({inside=})")
         for number, mutant in enumerate(mutants(source)):
             if number % self.options.every or (lines and mutant.line not in lines):
                 continue
-            if self.options.inside and not mutant.lines:
+            if (self.options.inside and not mutant.lines) or (self.options.outside and mutant.lines):
                 continue
             tried += 1
             tests = choice.tests(name, mutant.lines, self.options.seconds)
@@ -121,6 +158,8 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="try only every so many-th change")
     parser.add_argument("--lines", default="", help="such as 40-60: only there")
     parser.add_argument("--inside", action="store_true", help="only what is in a function: quicker")
+    parser.add_argument("--outside", action="store_true", help="only what runs when a module is loaded: slower")
+    parser.add_argument("--control", action="store_true", help="try changes of which it is known if they are noticed")
     parser.add_argument("--seconds", type=float, default=5.0, help="of tests for a change, the quickest first")
     parser.add_argument("--choice", type=Path, help="a file that keeps which test runs what, for the next time")
     options = parser.parse_args()

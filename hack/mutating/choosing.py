@@ -15,10 +15,11 @@ import pytest
 
 PACKAGE = "modelroute.analysis"
 OPTIONS = (
-    "-x", "-s", "-p", "no:terminal", "-p", "no:logging", "-p", "no:cacheprovider",
+    "-x", "-s", "--assert=plain", "-p", "no:terminal", "-p", "no:logging", "-p", "no:cacheprovider",
     "-o", "addopts=--import-mode=importlib", "-W", "ignore::pytest.PytestAssertRewriteWarning",
 )  # fmt: skip
-"""Without the marks of progress. The warning is that plugins were loaded before pytest was."""
+"""Without the marks of progress, and without the words of a failed assertion, whose making takes longer than most
+tests: that one fails is enough. The warning is that plugins were loaded before pytest was."""
 
 
 @dataclass(frozen=True, slots=True)

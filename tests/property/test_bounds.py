@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 
+import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.oracle.processes import two_arm_factor
 
 from modelroute.analysis.bounds import GRAIN, smallest_refuted
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
@@ -112,3 +115,82 @@ def _window(margins: Floats, counts: tuple[int, int, int, int], seen: Floats) ->
     odds = np.where(open_, candidate / (1 - candidate) * (1 - allowed) / np.where(allowed < 1, allowed, 1.0), 0.5)
     values = log_e_values(*counts, guess=reference, alternatives=odds[:, np.newaxis], margin=margins)[:, 0]
     return np.where(open_, values, 0.0)
+
+
+def rows_with(**places: float) -> Floats:
+    """Nothing refuted up to 0.8 pp, and everything from 1.2 pp on; the evidence at single margins as given."""
+    row = np.where(MARGINS < 0.01, 0.0, 9.0)
+    for name, value in places.items():
+        row[["pp_0_5", "pp_0_8", "pp_1_2"].index(name) + 5] = value
+    return row
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        # 1.5 nats from 0.5 to 0.8 pp; 0.5057 are lacking to what refutes and the slack, so 0.1011 pp more, rounded up.
+        (rows_with(pp_0_5=1.0, pp_0_8=2.5, pp_1_2=6.0), 0.0091),
+        (rows_with(pp_0_5=1.0, pp_0_8=2.5, pp_1_2=4.4), 0.012),  # the secant passes above what is known at 1.2 pp
+        (rows_with(pp_0_5=1.0, pp_0_8=2.5, pp_1_2=4.6), 0.0091),
+        (rows_with(pp_0_5=2.0, pp_0_8=1.0, pp_1_2=6.0), 0.012),  # it falls
+        (rows_with(pp_0_5=2.5, pp_0_8=2.5, pp_1_2=6.0), 0.012),  # it does neither
+        (rows_with(pp_0_5=-40.0, pp_0_8=2.99, pp_1_2=90.0), 0.0081),  # just there
+        (rows_with(pp_0_5=0.0, pp_0_8=1.8, pp_1_2=6.0), 0.0101),  # 1.2057 lacking at 600 a unit: 0.201 pp
+    ],
+)
+def test_between_two_margins_of_the_grid_the_secant_through_the_last_two_that_stand_tells(
+    row: Floats, told: float
+) -> None:
+    assert smallest_refuted(row, BETA).item() == pytest.approx(told, abs=1e-12)
+
+
+def test_the_secant_through_the_first_two_margins_tells_too() -> None:
+    """From 0.02 to 0.05 pp it rises by 5,000 nats a unit, so what is lacking takes 0.0101 pp more."""
+    row = np.full(len(MARGINS), 9.0)
+    row[:3] = 1.0, 2.5, 6.0
+
+    assert smallest_refuted(row, BETA).item() == pytest.approx(0.0007, abs=1e-12)
+
+
+@pytest.mark.parametrize("overdispersion", [1.0, 2.0])
+@pytest.mark.parametrize(
+    ("prior_rate", "windows"),
+    [
+        (0.01, [(300, 3, 2_700, 27)]),
+        (0.01, [(300, 15, 2_700, 27), (300, 3, 2_700, 20)]),  # then the small margins are no bet any more
+        (0.01, [(20_000, 0, 20_000, 400), (20_000, 0, 20_000, 400)]),  # as much as a window may bring, twice
+        (0.8, [(300, 200, 2_700, 2_300)]),  # 20 pp more would be all
+        (0.01, [(1, 0, 1, 0), (0, 0, 9, 0), (9, 0, 0, 0)]),
+    ],
+)
+def test_each_margin_of_the_grid_is_shown_what_the_oracle_shows_it(
+    prior_rate: float, windows: list[tuple[int, int, int, int]], overdispersion: float
+) -> None:
+    objective = Objective("errors", margin=0.01, prior_rate=prior_rate)
+    design = Design((objective,), (Comparison("new", "old"),), overdispersion=overdispersion)
+    state, seen, exact = start(design), (0, 0, 0, 0), [0.0] * len(MARGINS)
+    for k, counts in enumerate(windows):
+        state = advance(design, state, _told(k, counts))
+        candidate, reference = ((0.5 + seen[x]) / (0.5 / prior_rate + seen[n]) for n, x in ((0, 1), (2, 3)))
+        for at, margin in enumerate(MARGINS.tolist()):
+            if counts[0] and counts[2] and candidate < reference + margin < 1:
+                value = float(two_arm_factor(counts, mp.mpf(reference), 0, 1, margin, mp.mpf(candidate)))
+                most = max(GOAL / 2, (GOAL - exact[at]) / 3)
+                exact[at] = math.floor((exact[at] + min(value / overdispersion, most)) * 1e6) / 1e6
+        seen = tuple(a + b for a, b in zip(seen, counts, strict=True))  # type: ignore[assignment]
+
+    assert state.bounds[0] == pytest.approx(exact, abs=2e-6)
+
+
+def test_an_objective_of_which_nothing_is_known_keeps_its_margins_and_hides_no_other() -> None:
+    names = ("unknown", "errors", "empty", "slow")
+    design = Design(tuple(Objective(name, margin=0.01) for name in names), (Comparison("new", "old"),))
+    told = _told(0, (300, 3, 2_700, 27))
+    new, old, none = told.outcomes["errors", "new"], told.outcomes["errors", "old"], Outcomes(0, (0,), 0)
+    more = {("empty", "new"): none, ("empty", "old"): old, ("slow", "new"): new, ("slow", "old"): old}
+    outcomes = {**told.outcomes, **more}
+    found = advance(design, start(design), Window(0, 15, outcomes, told.asked, True)).bounds
+
+    assert found[0].tolist() == found[2].tolist() == [0.0] * len(MARGINS)
+    assert found[1].tolist() == found[3].tolist()
+    assert np.all(found[1] > 0)

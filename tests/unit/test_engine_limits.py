@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
 
+import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 import pytest
+from tests.oracle.whole import Joint
 
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import (
@@ -122,6 +125,44 @@ def test_one_window_does_not_prove_a_bound_however_good_it_is() -> None:
     assert known(*(window(k, (0, 30_000)) for k in (1, 2, 3))).proven_safe
 
 
+def test_one_window_brings_the_sums_of_a_limit_at_most_a_third_of_what_lacks_or_the_cap_and_a_proof_half() -> None:
+    """After hours of health the third is more: what lacks is counted from where the sums stand."""
+    calm = after(*(window(k, (0, 400)) for k in range(1, 11)))
+    awful, good = (
+        advance(DESIGN, state, window(99, bad)) for state, bad in ((calm, (400, 400)), (start(DESIGN), (0, 9**6)))
+    )
+    then, now = calm.limited[0].log_sums, awful.limited[0].log_sums
+    # The form of `max` has nine tenths of all, and with the fast path two processes decide.
+    goal, cap = -math.log(0.05 * 0.9), math.log(2 / 0.05) / 3
+
+    assert (goal - then) / 3 > cap
+    assert now == pytest.approx(then + (goal - then) / 3, abs=2e-9)
+    assert after(window(1, (400, 400))).limited[0].log_sums == pytest.approx(cap, abs=2e-9)
+    assert good.limited[0].log_safe == pytest.approx(math.log(20) / 2, abs=2e-9)
+
+
+@pytest.mark.parametrize("overdispersion", [1.0, 2.0])
+@pytest.mark.parametrize("step", [None, 2])
+def test_windows_that_are_judged_as_one_say_what_the_oracle_says_of_the_block(
+    step: int | None, overdispersion: float
+) -> None:
+    """A block spends once, when it begins; a step begins another."""
+    design = replace(DESIGN, overdispersion=overdispersion)
+    counts = [((2, 15), (3, 135)), ((3, 15), (1, 135)), ((1, 10), (9, 140))]
+    state = start(design)
+    played = Joint(-mp.log(mp.mpf(0.05) * 9 / 10), mp.log(40) / 3)
+    bad = total = 0
+    for k, (small, large) in enumerate(counts):
+        begins = k == step
+        state = advance(design, state, window(k + 1, small, large, share=0.1 if step is None or k < step else 0.2))
+        guess = (mp.mpf(1) / 2 + bad) / (50 + total)
+        played.look((small[1], small[0], large[1], large[0]), guess, mp.mpf(0.05), overdispersion, step_begins=begins)
+        bad, total = bad + large[0], total + large[1]
+
+        (row,) = layout_of(design).of(Kind.BOTH, 0)
+        assert state.bank.log_e[row] == pytest.approx(float(played.log_e), abs=1e-7), f"window {k}"
+
+
 def contribution(state: State, design: Design = DESIGN) -> float:
     """ln of what `max` says, before its form's part is taken."""
     (found,) = assess(design, state).findings
@@ -143,21 +184,36 @@ def test_what_is_seen_without_the_reference_counts_by_the_limit_alone_and_what_c
 
 def test_an_arm_that_is_not_asked_for_is_asked_for_nothing() -> None:
     """Whether it is left out or stands there with 0."""
-    for small, large, share in (((12, 100), None, 1.0), ((12, 100), (18, 900), 0.0)):
-        told = window(1, small, large, share=share)
+    arms = (((12, 100), None, 1.0), ((12, 100), (18, 900), 0.0))
+    for (small, large, share), settled in itertools.product(arms, (True, False)):
+        told = replace(window(1, small, large, share=share), settled=settled)
         silent = replace(told, asked={arm: each for arm, each in told.asked.items() if each})
 
         assert encode(after(silent)) == encode(after(told))
 
 
 def test_without_a_reference_only_the_candidate_is_counted() -> None:
-    both = Design((Objective("slow", margin=0.02, limit=0.2),), DESIGN.comparisons)
-    for design in (ALONE, DESIGN, both):
+    forms = Design((Objective("slow", margin=0.02, limit=0.2),), DESIGN.comparisons)
+    for design in (ALONE, DESIGN, forms):
         state = after(window(1, (12, 100), None, share=1.0), window(2, (3, 50), None, share=1.0), design=design)
         (row,) = layout_of(design).of(Kind.LIMIT, 0)
+        both = [row, *layout_of(design).of(Kind.BOTH, 0)]
 
         assert state.tallies == (Tally(15, 150, 0, 0, 2, 0),)
-        assert (state.bank.bad[row], state.bank.total[row], state.bank.windows[row]) == (0, 0, 2)
+        assert state.bank.windows[row] == 2
+        assert not state.bank.bad[both].any()
+        assert not state.bank.total[both].any()
+
+
+def test_a_reference_that_is_asked_for_traffic_and_completes_none_is_nothing_to_compare_with_and_no_excuse() -> None:
+    state = after(*(window(k, (50, 100), (0, 0)) for k in range(1, 4)))
+    (both,), (limit,) = (layout_of(DESIGN).of(kind, 0) for kind in (Kind.BOTH, Kind.LIMIT))
+
+    assert state.bank.windows[both] == 0
+    assert state.bank.log_e[both] == 0
+    assert state.blocks == (None,)
+    assert state.bank.windows[limit] == 3
+    assert after(window(1, (50, 100), (0, 1))).bank.total[both] == 1, "one request is something"
 
 
 def test_a_reference_that_should_be_there_and_is_unknown_hides_the_window() -> None:

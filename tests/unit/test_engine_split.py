@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from modelroute.analysis.counts import least_level, recent_after
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
 from modelroute.analysis.engine import Assessment, State, advance, assess, start
 from modelroute.analysis.layout import Kind, layout_of
@@ -141,3 +142,44 @@ def test_the_split_has_a_share_of_alpha_like_one_more_objective() -> None:
 
     assert without.answering == ()
     assert with_it.rollback_log_evidence != without.rollback_log_evidence
+
+
+def test_a_step_of_one_candidate_forgets_what_its_reference_completed_before_and_another_keeps_its_own() -> None:
+    two = replace(DESIGN, comparisons=(Comparison("small", "large"), Comparison("tiny", "large")))
+
+    def three(k: int, tiny: float) -> Window:
+        first = window(k, 100, 900 + k)
+        return replace(first, asked={**first.asked, "tiny": tiny}, completions={**first.completions, "tiny": 10})
+
+    state = after(three(1, 0.1), three(2, 0.1), three(3, 0.2), design=two)
+
+    assert state.recent == ((901.0, 902.0, 903.0), (903.0,))
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(15.0, 20), (7.0, 43), (300.0, 1), (600.0, 1), (0.25, 300)])
+def test_what_a_reference_completed_is_kept_for_five_minutes_of_windows(seconds: float, kept: int) -> None:
+    """At times that unix seconds have; of windows of less than a second as many as if they took one."""
+    (recent,) = start(DESIGN).recent
+    for k in range(400):
+        begun = 1.8e9 + seconds * k
+        told = replace(window(1, 100, k), start=begun, end=begun + seconds)
+        (recent,) = recent_after(layout_of(DESIGN), (recent,), told)
+
+    assert recent == tuple(map(float, range(400 - kept, 400)))
+
+
+@pytest.mark.parametrize(
+    ("recent", "level"),
+    [
+        ((900.0, 700.0, 800.0), 700.0),  # each window has requests enough to be told by itself
+        ((30.0, 20.0, 10.0, 40.0), 15.0),  # 25 in the mean: two on end
+        ((2.0, 0.0, 4.0, 2.0), 2.0),  # 50 are not there yet: all of them
+        ((50.0, 50.0), 50.0),
+        ((0.0, 0.0, 0.0), 0.0),
+        ((7.0,), 7.0),
+    ],
+)
+def test_the_quietest_part_is_the_least_of_as_many_windows_on_end_as_hold_fifty_requests(
+    recent: tuple[float, ...], level: float
+) -> None:
+    assert least_level(recent) == pytest.approx(level)

@@ -118,3 +118,4 @@ def test_it_is_finite_at_ten_million_requests(total: float, limit: float, rate: 
 def test_a_limit_that_is_no_rate_shows_nothing() -> None:
     assert log_factors(5, 10, 1.1, ALTERNATIVES) == pytest.approx(np.zeros(16))
     assert log_factors(5, 10, 0.0, ALTERNATIVES) == pytest.approx(np.zeros(16))
+    assert log_factors(5, 10, 1.0, ALTERNATIVES) == pytest.approx(np.zeros(16))

@@ -4,6 +4,7 @@
     python -m mutating two_arm mixture         # these
     python -m mutating --every 3 one_arm       # every third change, when time is short
     python -m mutating --lines 40-60 bounds    # those of some lines, after a new test
+    python -m mutating --again run.log         # what survived in an earlier run, by what that printed
     python -m mutating --control               # changes of which it is known whether they are noticed
 
 It works on a copy. What survives is printed as it is found, and docs/mutants.md says of each why.
@@ -26,14 +27,14 @@ from hypothesis import HealthCheck, Phase, settings
 
 from mutating.changes import mutants
 from mutating.choosing import OPTIONS, Choice, Recorder, digests
-from mutating.killing import in_child, run_items, survives
+from mutating.killing import in_child, run_items, status_with
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path("operator/modelroute/analysis")
 TESTS = tuple(
     f"tests/{each}.py" for each in (
-        "unit/test_analyze", "unit/test_blocks", "unit/test_detector", "unit/test_engine", "unit/test_engine_limits",
-        "unit/test_engine_safety", "unit/test_engine_split", "unit/test_interval",
+        "unit/test_analyze", "unit/test_assessment", "unit/test_blocks", "unit/test_detector", "unit/test_engine",
+        "unit/test_engine_limits", "unit/test_engine_safety", "unit/test_engine_split", "unit/test_interval",
         "unit/test_one_arm", "unit/test_oracle_enumerated", "unit/test_oracle_processes", "unit/test_oracle_several",
         "unit/test_oracle_whole", "unit/test_shares", "unit/test_slow_arms", "unit/test_two_arm",
         "property/test_bounds", "property/test_engine_whole", "property/test_evidence",
@@ -53,6 +54,7 @@ CONTROLS = (
 """By module and how it is said: a change in a function, or outside; is it noticed? The two that are not change nothing
 that could be: the step at which an entry stops, and after how many more it gives up."""
 
+BY_NO_TEST = "  (run by no test)"
 SLOWEST_S = 3_600
 
 
@@ -62,6 +64,8 @@ class Trying:
     def __init__(self, options: argparse.Namespace, modules: list[str], root: Path) -> None:
         self.options, self.modules, self.root = options, modules, root
         self.begun = False
+        said = options.again.read_text("utf-8") if options.again else ""
+        self.again = {line.removesuffix(BY_NO_TEST) for line in said.splitlines() if ".py:" in line}
         self.out = os.fdopen(os.dup(1), "w", buffering=1)
 
     @pytest.hookimpl(tryfirst=True)
@@ -84,7 +88,7 @@ class Trying:
                 if each.said.startswith(said) and bool(each.lines) is inside
             )  # fmt: skip
             tests = choice.tests(name, mutant.lines, self.options.seconds)
-            survived = survives(session, file, mutant.source, inside=inside, tests=tests, choice=choice)
+            survived = not status_with(session, file, mutant.source, inside=inside, tests=tests, choice=choice)
             wrong += survived is noticed
             told = "survives" if survived else "killed"
             print(f"{name}.py:{mutant.line}: {mutant.said}: {told}, as it should{' not' * (survived is noticed)}",
@@ -128,27 +132,34 @@ class Trying:
         file = self.root / FOLDER / f"{name}.py"
         begin, _, end = self.options.lines.partition("-")
         lines = range(int(begin), int(end or begin) + 1) if begin else range(0)
-        began, tried, left = time.monotonic(), 0, 0
+        began, tried, left, endless = time.monotonic(), 0, 0, 0
         source = file.read_text("utf-8")
         # What changes nothing must survive: else the way a change is put in would kill everything.
         same = ast.unparse(ast.parse(source))
         for inside in {True, not self.options.inside}:
             tests = choice.tests(name, range(0), self.options.seconds)
-            if not survives(session, file, same, inside=inside, tests=tests, choice=choice):
-                self._give_up(f"{name}: the tests fail with nothing changed ({inside=})")
+            if status := status_with(session, file, same, inside=inside, tests=tests, choice=choice):
+                self._give_up(f"{name}: the tests fail with nothing changed ({inside=}, exit code {status})")
         for number, mutant in enumerate(mutants(source)):
             if number % self.options.every or (lines and mutant.line not in lines):
+                continue
+            if self.again and f"{name}.py:{mutant.line}: {mutant.said}" not in self.again:
                 continue
             if (self.options.inside and not mutant.lines) or (self.options.outside and mutant.lines):
                 continue
             tried += 1
             tests = choice.tests(name, mutant.lines, self.options.seconds)
             inside = bool(mutant.lines)
-            if not tests or survives(session, file, mutant.source, inside=inside, tests=tests, choice=choice):
+            status = 0
+            if tests:
+                status = status_with(session, file, mutant.source, inside=inside, tests=tests, choice=choice)
+            endless += status < 0
+            if not status:
                 left += 1
-                print(f"{name}.py:{mutant.line}: {mutant.said}{'' if tests else '  (run by no test)'}", file=self.out)
+                print(f"{name}.py:{mutant.line}: {mutant.said}{'' if tests else BY_NO_TEST}", file=self.out)
         took = time.monotonic() - began
-        print(f"{name}: {tried} mutants, {tried - left} killed, {left} survived, {took:.0f} s", file=self.out)
+        killed = f"{tried - left} killed ({endless} by their time)"
+        print(f"{name}: {tried} mutants, {killed}, {left} survived, {took:.0f} s", file=self.out)
 
 
 def main() -> int:
@@ -157,6 +168,7 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", help=f"of {FOLDER}")
     parser.add_argument("--every", type=int, default=1, help="try only every so many-th change")
     parser.add_argument("--lines", default="", help="such as 40-60: only there")
+    parser.add_argument("--again", type=Path, help="what an earlier run printed: only what survived there")
     parser.add_argument("--inside", action="store_true", help="only what is in a function: quicker")
     parser.add_argument("--outside", action="store_true", help="only what runs when a module is loaded: slower")
     parser.add_argument("--control", action="store_true", help="try changes of which it is known if they are noticed")

@@ -24,7 +24,7 @@ from mutating.choosing import OPTIONS, PACKAGE, Choice, forget_cached
 PATIENCE = 4.0
 """A change that makes a loop endless is noticed: so many times the processor time that the tests take, …"""
 
-LEAST_S = {True: 3, False: 20}
+LEAST_S = {True: 10, False: 20}
 """… and this beside: more where modules and tests are loaded anew than inside a function."""
 
 
@@ -95,10 +95,12 @@ def run_items(
     return 0
 
 
-def survives(
+def status_with(
     session: pytest.Session, file: Path, source: str, *, inside: bool, tests: Sequence[str], choice: Choice
-) -> bool:
-    """Do all `tests` pass with `source` in place of `file`, a module of the analysis? `inside`: a function changed."""
+) -> int:
+    """0 where all `tests` pass with `source` in place of `file`, a module of the analysis; below 0 where their time ran
+    out. `inside`: a function changed.
+    """
     name = f"{PACKAGE}.{file.stem}"
 
     def changed_functions() -> int:
@@ -118,7 +120,7 @@ def survives(
         return next(filter(None, ends), 0)
 
     seconds = LEAST_S[inside] + PATIENCE * sum(choice.seconds[test] for test in tests)
-    return in_child(changed_functions if inside else changed_module, seconds) == 0
+    return in_child(changed_functions if inside else changed_module, seconds)
 
 
 def _codes(code: CodeType) -> Iterator[tuple[str, CodeType]]:

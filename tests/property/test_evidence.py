@@ -267,3 +267,17 @@ def test_tempering_and_capping_only_take_evidence_away() -> None:
 
     assert results[0] == max(results)
     assert results[3] == min(results)
+
+
+def test_what_is_kept_of_the_capital_is_rounded_down() -> None:
+    """Never more than was won, and short."""
+    ratios = np.linspace(-3.0, 0.5, POINTS)[np.newaxis]
+    one = np.ones(1)
+    bank = after_window(
+        fresh(1), ratios, bets=np.ones(1, dtype=np.bool_), overdispersion=3 * one, cap=one, log_goal=4 * one
+    )
+    exact = math.log(0.5) + LOG_PRIOR + ratios[0] / 3
+
+    for kept, won in [(bank.log_unspent[0], math.log(0.5)), *zip(bank.log_capital[0], exact, strict=True)]:
+        assert won - 1e-9 <= kept <= won + 1e-15
+        assert round(kept * 1e9) == pytest.approx(kept * 1e9, abs=1e-5)

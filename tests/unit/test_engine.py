@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from modelroute.analysis.design import Action, Comparison, Design, Objective, Ou
 from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, start
 from modelroute.analysis.layout import Kind, layout_of, least_cap
 from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, Floats, kept, unspent
-from modelroute.analysis.state import decode, encode
+from modelroute.analysis.state import ENGINE_VERSION, decode, encode, version_of
 from modelroute.analysis.two_arm import _bracket, _newton, log_e_values, projection, shifted
 
 ERRORS = Objective("errors", margin=0.005)
@@ -403,6 +404,52 @@ def test_a_restart_after_any_window_gives_the_same_state_to_the_byte() -> None:
 def test_a_state_that_is_not_this_attempts_is_refused_in_a_sentence(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         decode(DESIGN, text)
+
+
+@pytest.mark.parametrize("value", ["true", '"1"', "[1]"])
+def test_a_state_with_something_else_in_a_numbers_place_is_refused(value: str) -> None:
+    whole = encode(after(window(5.0)))
+
+    with pytest.raises(ValueError, match="instead of a number"):
+        decode(DESIGN, whole.replace('"until":5', f'"until":{value}'))
+
+
+def test_bets_on_end_that_brought_the_most_are_kept_and_take_no_room_where_there_are_none() -> None:
+    calm = after(window(5.0))
+    bad = after(window(5.0, (20, 100)), window(10.0, (20, 100)))
+    rows = [json.loads(encode(state))["rows"] for state in (calm, bad)]
+
+    assert {row[6] for row in rows[0]} == {""}
+    assert {len(row[6]) for row in rows[1]} == {0, 16}
+    for state in (calm, bad):
+        assert np.array_equal(decode(DESIGN, encode(state)).bank.hits, state.bank.hits)
+    assert bad.bank.hits.any()
+    assert not bad.bank.hits.all()
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (encode(start(DESIGN)), ENGINE_VERSION),
+        ('{"v":"1","until":5}', "1"),
+        ('{"v":3}', None),
+        ("{}", None),
+        ("[]", None),
+        ('"3"', None),
+        ("not JSON", None),
+        ("", None),
+    ],
+)
+def test_which_engine_wrote_a_state_is_read_from_it_and_none_where_none_did(text: str, version: str | None) -> None:
+    assert version_of(text) == version
+
+
+def test_a_state_of_the_first_engine_before_any_window_is_read() -> None:
+    process = f"[[{','.join(['null'] * 16)}],0,0,0]"
+    state = decode(DESIGN, f'{{"v":"1","until":null,"tracks":[[[{process}],{process},[0,0,0,0,0,0]]]}}')
+
+    assert state.until == -math.inf
+    assert advance(DESIGN, state, window(5)) == after(window(5))
 
 
 def test_a_state_of_the_first_engine_is_read_and_goes_on() -> None:

@@ -401,3 +401,10 @@ def test_a_state_of_the_second_engine_is_read_and_what_it_saved_up_for_max_count
     for k in range(20, 40):
         read = advance(DESIGN, read, window(k, (15, 100)))
     assert assess(DESIGN, read).rollback_breached
+
+
+def test_a_state_of_the_second_engine_with_too_few_processes_is_refused() -> None:
+    text = '{"v":"2","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}'
+
+    with pytest.raises(ValueError, match="does not belong to this attempt"):
+        decode(DESIGN, text)

@@ -139,6 +139,7 @@ def test_a_gate_begins_with_nothing_won_and_spends_most_on_its_first_window() ->
     twice = advance(DESIGN, once, window(13))
 
     assert gate.bank.log_e[safe] == 0
+    assert not gate.bank.hits[safe].any()
     assert once.bank.log_unspent[safe] == pytest.approx(np.log(0.1), abs=2e-9)
     assert twice.bank.log_unspent[safe] == pytest.approx(np.log(0.1 * np.sqrt(20 / 21)), abs=2e-9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath as mp  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -119,3 +120,30 @@ def test_a_limit_that_is_no_rate_shows_nothing() -> None:
     assert log_factors(5, 10, 1.1, ALTERNATIVES) == pytest.approx(np.zeros(16))
     assert log_factors(5, 10, 0.0, ALTERNATIVES) == pytest.approx(np.zeros(16))
     assert log_factors(5, 10, 1.0, ALTERNATIVES) == pytest.approx(np.zeros(16))
+
+
+def test_tails_far_and_near_are_the_same_in_company_as_alone() -> None:
+    """One that a float can hold, beside some that it cannot and that take few and many terms."""
+    a, b = np.array([2_000.5, 3.0, 5_000.0, 300.0, 2.0]), np.array([100.0, 40.0, 5_000.0, 40_000.0, 1e6])
+    p = np.array([0.2, 0.05, 0.3, 0.0002, 1e-150])
+    together = log_below(a, b, p)
+
+    assert [float(log_below(*each)) for each in zip(a, b, p, strict=True)] == pytest.approx(together, rel=1e-14)
+    assert log_above(b[:4], a[:4], 1 - p[:4]) == pytest.approx(together[:4], rel=1e-9)
+    exact = [mp.log(mp.betainc(*each, regularized=True)) for each in ((2000.5, 100, 0, 0.2), (3, 40, 0, 0.05))]
+    assert together[:2] == pytest.approx(list(map(float, exact)), rel=1e-11)
+
+
+@pytest.mark.parametrize(("a", "b", "p"), [(5_000, 5_000, 0.3), (300, 40_000, 0.0002), (2_000, 100, 0.5)])
+def test_a_tail_that_underflows_is_the_sum_of_binomials(a: int, b: int, p: float) -> None:
+    """For whole a and b: more than a − 1 hits in a + b − 1 tosses, of which the first terms are all."""
+    n, odds = a + b - 1, mp.mpf(p) / (1 - mp.mpf(p))
+    term = mp.binomial(n, a) * mp.mpf(p) ** a * (1 - mp.mpf(p)) ** (n - a)
+    whole = mp.mpf(0)
+    for j in range(a, n + 1):
+        whole += term
+        term *= odds * (n - j) / (j + 1)
+        if term < whole * mp.mpf(10) ** -20:
+            break
+
+    assert float(log_below(a, b, p)) == pytest.approx(float(mp.log(whole)), rel=1e-13)

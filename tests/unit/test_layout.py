@@ -29,6 +29,7 @@ COMPARING = {Kind.MAIN, Kind.FAST, Kind.BOTH}
         # For each of two candidates: margin, max and fast; three boundaries and fast; max and fast; and its answering.
         (ALL, {Action.ROLL_BACK: 8, Action.PAUSE: 2}, {Action.ROLL_BACK: 2 * (3 + 4 + 2) + 2, Action.PAUSE: 2 * 3}),
         (Design(OBJECTIVES[:1], (SMALL,)), {Action.ROLL_BACK: 1, Action.PAUSE: 0}, {Action.ROLL_BACK: 3}),
+        (Design(OBJECTIVES[2:3], (ALONE,)), {Action.ROLL_BACK: 1}, {Action.ROLL_BACK: 1}),
         (Design(OBJECTIVES[:3], (ALONE,), checks_split=True), {Action.ROLL_BACK: 2}, {Action.ROLL_BACK: 2}),
     ],
 )

@@ -66,6 +66,9 @@ def test_of_a_pair_the_fast_path_has_a_tenth_and_forms_and_boundaries_share_the_
     assert weights("errors", Kind.MAIN) == weights("errors", Kind.BOTH) == pytest.approx([0.45 / 8])
     assert weights("slow", Kind.MAIN) == pytest.approx([0.3 / 8] * 3)
     assert weights("unsafe", Kind.BOTH) == weights("unsafe", Kind.LIMIT) == pytest.approx([0.9 / 8])
+    assert [layout.rows[row].boundary for row in layout.of(Kind.MAIN, 2)] == [0, 1, 2]
+    at_the_threshold = {row.boundary for row in layout.rows if row.kind in {Kind.FAST, Kind.SAFE}}
+    assert at_the_threshold == {0}, "averaging over boundaries proves nothing, and the fast path has one"
     assert weights("tone", Kind.MAIN) == pytest.approx([0.45 / 2])
     assert weights("slow", Kind.BOTH) == weights("unsafe", Kind.MAIN) == weights("unsafe", Kind.SAFE) == []
     assert weights("tone", Kind.SAFE) == [], "a proof is asked only of what rolls back"

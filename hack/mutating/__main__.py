@@ -148,7 +148,7 @@ class Trying:
             if (self.options.inside and not mutant.lines) or (self.options.outside and mutant.lines):
                 continue
             tried += 1
-            tests = choice.tests(name, mutant.lines, self.options.seconds)
+            tests = choice.tests(name, mutant.lines, self.options.seconds, self.options.first)
             inside = bool(mutant.lines)
             status = 0
             if tests:
@@ -173,6 +173,7 @@ def main() -> int:
     parser.add_argument("--outside", action="store_true", help="only what runs when a module is loaded: slower")
     parser.add_argument("--control", action="store_true", help="try changes of which it is known if they are noticed")
     parser.add_argument("--seconds", type=float, default=5.0, help="of tests for a change, the quickest first")
+    parser.add_argument("--first", action="append", default=[], help="a word in the names of tests to begin with")
     parser.add_argument("--choice", type=Path, help="a file that keeps which test runs what, for the next time")
     options = parser.parse_args()
     options.choice = options.choice and options.choice.resolve()

@@ -32,16 +32,22 @@ class Choice:
     lines: dict[str, dict[int, list[str]]]
     sources: dict[str, str]
 
-    def tests(self, module: str, lines: range, budget_s: float) -> list[str]:
+    def tests(self, module: str, lines: range, budget_s: float, first: Collection[str] = ()) -> list[str]:
         """Those that run one of `lines`, quickest first, as many as fit in `budget_s`.
 
-        Where there are no lines, those that run any of the module, and after them the others.
+        Where there are no lines, those that run any of the module, and after them the others. Before all come those of
+        the module's own file, and those with one of the words `first` in their name.
         """
+        words = (f"/test_{module}.py", *first)
+
+        def key(test: str) -> tuple[bool, float]:
+            return not any(word in test for word in words), self._cost(test)
+
         known = self.lines.get(module, {})
         found = {test for line in lines or known for test in known.get(line, ())}
-        chosen = sorted(found, key=self._cost)
+        chosen = sorted(found, key=key)
         if not lines:
-            chosen += sorted(set(self.seconds) - found, key=self._cost)
+            chosen += sorted(set(self.seconds) - found, key=key)
         kept: list[str] = []
         for test in chosen:
             budget_s -= self._cost(test)

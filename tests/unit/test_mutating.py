@@ -47,6 +47,15 @@ def test_of_the_tests_that_run_a_line_the_quickest_come_first_and_no_more_than_t
     assert measured.tests("bank", range(8, 9), 1.0) == []
 
 
+def test_a_modules_own_tests_and_those_that_are_named_come_first_however_slow_they_are() -> None:
+    lines = {7: [f"{ENGINE}::test_one", f"{BOUNDS}::test_two"]}
+    choice = Choice({f"{ENGINE}::test_one": 0.5, f"{BOUNDS}::test_two": 0.1}, {"engine": lines, "bank": lines}, THEN)
+
+    assert choice.tests("engine", range(7, 8), 0.5) == [f"{ENGINE}::test_one"]
+    assert choice.tests("bank", range(7, 8), 0.5, ["test_one"]) == [f"{ENGINE}::test_one"]
+    assert choice.tests("bank", range(7, 8), 0.5) == [f"{BOUNDS}::test_two"]
+
+
 def test_what_was_measured_on_the_same_files_holds(measured: Choice) -> None:
     assert measured.still_true(THEN) == (measured, [])
 

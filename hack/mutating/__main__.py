@@ -138,7 +138,9 @@ class Trying:
         same = ast.unparse(ast.parse(source))
         for inside in {True, not self.options.inside}:
             tests = choice.tests(name, range(0), self.options.seconds)
-            if status := status_with(session, file, same, inside=inside, tests=tests, choice=choice):
+            if status := status_with(
+                session, file, same, inside=inside, tests=tests, choice=choice, told=self._say_failed
+            ):
                 self._give_up(f"{name}: the tests fail with nothing changed ({inside=}, exit code {status})")
         for number, mutant in enumerate(mutants(source)):
             if number % self.options.every or (lines and mutant.line not in lines):

@@ -6,6 +6,7 @@ a mutant costs what its tests cost. What runs when a module is loaded needs a mo
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import resource
@@ -96,8 +97,9 @@ def run_items(
 
 
 def status_with(
-    session: pytest.Session, file: Path, source: str, *, inside: bool, tests: Sequence[str], choice: Choice
-) -> int:
+    session: pytest.Session, file: Path, source: str, *, inside: bool, tests: Sequence[str], choice: Choice,
+    told: Callable[[pytest.TestReport], None] = lambda _: None,
+) -> int:  # fmt: skip
     """0 where all `tests` pass with `source` in place of `file`, a module of the analysis; below 0 where their time ran
     out. `inside`: a function changed.
     """
@@ -105,10 +107,11 @@ def status_with(
 
     def changed_functions() -> int:
         changed = dict(_codes(compile(source, str(file), "exec")))
-        for function in _functions(sys.modules[name]):
+        # What only the command line imports, when it is called, is not there yet.
+        for function in _functions(importlib.import_module(name)):
             function.__code__ = changed[function.__qualname__]
         forget_cached()
-        return run_items(session, tests)
+        return run_items(session, tests, told)
 
     def changed_module() -> int:
         for each in [each for each in sys.modules if each.partition(".")[0] in {"modelroute", "tests"}]:

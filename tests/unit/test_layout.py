@@ -29,6 +29,7 @@ COMPARING = {Kind.MAIN, Kind.FAST, Kind.BOTH}
         # For each of two candidates: margin, max and fast; three boundaries and fast; max and fast; and its answering.
         (ALL, {Action.ROLL_BACK: 8, Action.PAUSE: 2}, {Action.ROLL_BACK: 2 * (3 + 4 + 2) + 2, Action.PAUSE: 2 * 3}),
         (Design(OBJECTIVES[:1], (SMALL,)), {Action.ROLL_BACK: 1, Action.PAUSE: 0}, {Action.ROLL_BACK: 3}),
+        (Design(OBJECTIVES[4:], (SMALL,), checks_split=True), {Action.ROLL_BACK: 1}, {Action.ROLL_BACK: 1}),
         (Design(OBJECTIVES[2:3], (ALONE,)), {Action.ROLL_BACK: 1}, {Action.ROLL_BACK: 1}),
         (Design(OBJECTIVES[:3], (ALONE,), checks_split=True), {Action.ROLL_BACK: 2}, {Action.ROLL_BACK: 2}),
     ],
@@ -45,7 +46,7 @@ def test_alpha_is_shared_by_what_decides_and_each_has_its_part(
         assert least_cap(design, action) == pytest.approx(cap, rel=1e-14)
         mine = [row for row in layout.rows if row.kind in {Kind.MAIN, Kind.BOTH, Kind.LIMIT}
                 and layout.pairs[row.owner].objective.action is action]  # fmt: skip
-        assert {row.cap for row in mine} == {least_cap(design, action)}
+        assert {row.cap for row in mine} <= {least_cap(design, action)}
         decides = {Kind.LIMIT} if design.comparisons == (ALONE,) else COMPARING
         weights = [
             row.weight for row in layout.rows

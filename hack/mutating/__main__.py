@@ -36,8 +36,9 @@ TESTS = tuple(
         "unit/test_analyze", "unit/test_assessment", "unit/test_blocks", "unit/test_detector", "unit/test_engine",
         "unit/test_engine_limits", "unit/test_engine_safety", "unit/test_engine_split", "unit/test_interval",
         "unit/test_layout", "unit/test_one_arm", "unit/test_oracle_enumerated", "unit/test_oracle_processes",
-        "unit/test_oracle_several", "unit/test_oracle_whole", "unit/test_shares", "unit/test_slow_arms",
-        "unit/test_two_arm", "property/test_bounds", "property/test_engine_whole", "property/test_evidence",
+        "unit/test_oracle_several", "unit/test_oracle_whole", "unit/test_replay", "unit/test_shares",
+        "unit/test_slow_arms", "unit/test_two_arm", "property/test_bounds", "property/test_engine_whole",
+        "property/test_evidence",
     )
 )  # fmt: skip
 """What is said of the statistics themselves; tests of what uses them would notice more."""

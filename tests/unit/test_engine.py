@@ -416,15 +416,14 @@ def test_a_state_with_something_else_in_a_numbers_place_is_refused(value: str) -
 
 def test_bets_on_end_that_brought_the_most_are_kept_and_take_no_room_where_there_are_none() -> None:
     calm = after(window(5.0))
-    bad = after(window(5.0, (20, 100)), window(10.0, (20, 100)))
+    bad = after(window(5.0, (5, 100)), window(10.0, (5, 100)))
     rows = [json.loads(encode(state))["rows"] for state in (calm, bad)]
 
     assert {row[6] for row in rows[0]} == {""}
     assert {len(row[6]) for row in rows[1]} == {0, 16}
     for state in (calm, bad):
         assert np.array_equal(decode(DESIGN, encode(state)).bank.hits, state.bank.hits)
-    assert bad.bank.hits.any()
-    assert not bad.bank.hits.all()
+    assert 0 < np.count_nonzero(bad.bank.hits[0]) < 16, "some alternatives of a row, and not all"
 
 
 @pytest.mark.parametrize(

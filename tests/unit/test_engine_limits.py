@@ -404,7 +404,8 @@ def test_a_state_of_the_second_engine_is_read_and_what_it_saved_up_for_max_count
 
 
 def test_a_state_of_the_second_engine_with_too_few_processes_is_refused() -> None:
-    text = '{"v":"2","until":5,"asked":[],"rows":[],"tallies":[],"limited":[],"bounds":[]}'
+    row = f"[[{','.join(['null'] * 16)}],0,0,0,0,0]"
+    text = f'{{"v":"2","until":5,"asked":[],"rows":[{row}],"tallies":[],"limited":[],"bounds":[]}}'
 
     with pytest.raises(ValueError, match="does not belong to this attempt"):
         decode(DESIGN, text)

@@ -148,8 +148,11 @@ def test_the_secant_through_the_first_two_margins_tells_too() -> None:
     """From 0.02 to 0.05 pp it rises by 5,000 nats a unit, so what is lacking takes 0.0101 pp more."""
     row = np.full(len(MARGINS), 9.0)
     row[:3] = 1.0, 2.5, 6.0
+    alone = np.full(len(MARGINS), 1e6)
+    alone[0] = 2.0
 
     assert smallest_refuted(row, BETA).item() == pytest.approx(0.0007, abs=1e-12)
+    assert smallest_refuted(alone, BETA).item() == MARGINS[1], "through one there is none"
 
 
 @pytest.mark.parametrize("overdispersion", [1.0, 2.0])
@@ -159,6 +162,8 @@ def test_the_secant_through_the_first_two_margins_tells_too() -> None:
         (0.01, [(300, 3, 2_700, 27)]),
         (0.01, [(300, 15, 2_700, 27), (300, 3, 2_700, 20)]),  # then the small margins are no bet any more
         (0.01, [(20_000, 0, 20_000, 400), (20_000, 0, 20_000, 400)]),  # as much as a window may bring, twice
+        (0.01, [(20_000, 0, 20_000, 400)] * 3),
+        (0.01, [(2_000, 120, 2_000, 20), (20_000, 0, 20_000, 400)]),  # more where more is lacking
         (0.8, [(300, 200, 2_700, 2_300)]),  # 20 pp more would be all
         (0.01, [(1, 0, 1, 0), (0, 0, 9, 0), (9, 0, 0, 0)]),
     ],
@@ -180,6 +185,7 @@ def test_each_margin_of_the_grid_is_shown_what_the_oracle_shows_it(
         seen = tuple(a + b for a, b in zip(seen, counts, strict=True))  # type: ignore[assignment]
 
     assert state.bounds[0] == pytest.approx(exact, abs=2e-6)
+    assert np.all(state.bounds[0] <= np.array(exact) + 5e-7), "rounded down"
 
 
 def test_an_objective_of_which_nothing_is_known_keeps_its_margins_and_hides_no_other() -> None:

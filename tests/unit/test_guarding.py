@@ -13,6 +13,7 @@ from tests.fakes import World as AnyWorld
 
 from modelroute.analysis.design import Outcomes
 from modelroute.controller.tick import Ticker
+from modelroute.errors import Unavailable
 from modelroute.gateway.contention import RESTORED_AT_MOST, Contention
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.evidence import WindowReading
@@ -148,6 +149,56 @@ async def test_a_way_back_that_is_closed_is_not_taken_and_said_so() -> None:
     assert "the way back is closed: the way back to large has no endpoints" in world.status["guard"]
 
 
+def closes(world: World, reason: Reason) -> None:
+    """The old version cannot take its traffic back, or nobody can say whether it could."""
+    world.backends.answer = lambda backend, field: (
+        Problem(reason, f"{field} has no endpoints") if backend.name == "large-v1" else None
+    )
+
+
+async def test_a_breach_while_the_way_back_is_closed_goes_back_as_soon_as_it_is_open() -> None:
+    """Also where the candidate is well by then, the operator is another one, and Prometheus does not answer."""
+    world, ticker = await promoted()
+    opened = world.backends.answer
+    closes(world, Reason.NO_READY_ENDPOINTS)
+    world.bad_share["small-v1"] = 0.1
+    await run(world, ticker, 60)
+    world.bad_share.clear()
+    await run(world, ticker, 600)
+
+    assert world.weights()["small-v1"] == 10_000
+    (told,) = world.said("GuardBreached")
+    assert "goes back as soon as the way back is open: the way back to large has no endpoints" in told
+    assert "small broke the bound of errors, and goes back as soon as the way back is open" in world.status["guard"]
+
+    world.backends.answer = opened
+    world.prometheus_problem = Unavailable("no answer")
+    restarted = world.ticker()
+    await restarted.tick(NAMESPACE, NAME)
+    assert world.weights()["large-v1"] == 10_000
+
+
+async def test_a_breach_whose_way_back_stays_closed_for_all_of_the_bake_is_only_reported() -> None:
+    world, ticker = await promoted(guard={**RETURNING, "bake": "15m"})
+    closes(world, Reason.NO_READY_ENDPOINTS)
+    world.bad_share["small-v1"] = 0.1
+    await run(world, ticker, 60)
+    world.bad_share.clear()
+    await run(world, ticker, 1200)
+
+    assert world.weights()["small-v1"] == 10_000
+    assert "the split stays as it is" in world.said("GuardBreached")[-1]
+    assert world.status["guard"].endswith("; a breach is reported")
+
+
+async def test_that_nobody_can_say_whether_the_way_back_is_open_does_not_close_it() -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    closes(world, Reason.BACKEND_UNKNOWN)
+    world.bad_share["small-v1"] = 0.1
+    await run_until(world, ticker, lambda _: world.weights()["large-v1"] == 10_000, within_s=60.0)
+
+
 async def test_what_the_guard_has_seen_outlives_the_operator() -> None:
     world, ticker = await promoted(objectives=[{"name": "errors", "metric": "ErrorRate", "max": "5%"}])
     await run(world, ticker, 200)
@@ -205,7 +256,7 @@ async def test_a_guard_that_is_behind_reads_on_at_once_and_a_quiet_one_is_not_wr
     world, ticker, fails = await guarded()
     world.now += 600
     fails.since = world.now - 30
-    await run(world, ticker, 60)
+    await run(world, ticker, 90)
 
     assert world.said("GuardBreached")
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from modelroute.analysis.design import Objective
-from modelroute.analysis.detector import Alarm, Guard, Watched, advance_guard, alarms, start_guard
+from modelroute.analysis.detector import Alarm, Detector, Guard, GuardState, Watched, advance_guard, alarms, start_guard
 from modelroute.rollout.attempt import OnGuardBreach, Progress, Record, Stage, Verdict
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.observation import Look, Observation, Terms
+from modelroute.rollout.observation import Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Split, same_traffic
@@ -84,16 +84,26 @@ def is_baking(record: Record, now: float) -> bool:
 
 def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str) -> Progress:
     """`progress` with what was read since the last checkpoint; another revision's guard starts afresh."""
-    state = progress.guard
-    if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
-        state = start_guard(guard)
+    state = _state_of(guard, progress, revision) or start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
         if reading.start < (progress.finished_at or 0.0):
             # Read to see whether there is traffic; the split was another one.
             continue
+        if alarms(guard, state):
+            # What comes after an alarm, in the same batch or while the way back is closed, does not take it away.
+            state = replace(state, until=max(state.until, reading.end))
+            continue
         counts = {key: (outcome.absolute, outcome.total) for key, outcome in reading.outcomes.items()}
         state = advance_guard(guard, state, end=reading.end, counts=counts)
     return replace(progress, guard=state, guarded=revision)
+
+
+def _state_of(guard: Guard, progress: Progress, revision: str) -> GuardState | None:
+    """What this guard has seen; None where what is written down is another revision's."""
+    state = progress.guard
+    if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
+        return None
+    return state
 
 
 def is_due(before: Progress, after: Progress, *, baking: bool, look: Look) -> bool:
@@ -116,10 +126,32 @@ def is_behind(look: Look) -> bool:
     return look.expected_until - last.end > BEHIND_WINDOWS * (last.end - last.start)
 
 
-def broken(guard: Guard, progress: Progress) -> Alarm | None:
-    """The strongest alarm, or None."""
-    found = alarms(guard, progress.guard) if progress.guard is not None else ()
-    return max(found, key=lambda alarm: alarm.log_level, default=None)
+def broken(guard: Guard, progress: Progress, *, revision: str) -> tuple[Alarm, ...]:
+    """The alarms that stand, the strongest first; of another revision's guard none."""
+    state = _state_of(guard, progress, revision)
+    found = alarms(guard, state) if state is not None else ()
+    return tuple(sorted(found, key=lambda alarm: -alarm.log_level))
+
+
+def afresh(guard: Guard, progress: Progress) -> Progress:
+    """`progress` after its alarms were told: what they are of starts from nothing, and the rest goes on."""
+    state = progress.guard
+    if state is None:
+        return progress
+    told = {alarm.watched for alarm in alarms(guard, state)}
+    detectors = zip(guard.watched, state.detectors, strict=True)
+    kept = tuple(Detector() if watched in told else detector for watched, detector in detectors)
+    return replace(progress, guard=replace(state, detectors=kept))
+
+
+def closed_by(seen: Observation) -> Problem | None:
+    """What closes the way back. Not that it cannot be looked at: a way back waits for nothing that may be well."""
+    return next((each for each in seen.cannot_return if each.reason is not Reason.BACKEND_UNKNOWN), None)
+
+
+def may_go_back(held: Held, record: Record, now: float) -> bool:
+    """Whether a breach takes the promotion back: while it bakes, and of what it was promoted with."""
+    return is_baking(record, now) and held.revision == record.attempt.revision
 
 
 def verdict_of(alarm: Alarm, now: float) -> Verdict:
@@ -156,7 +188,14 @@ def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
         told += "; no request was counted lately: without traffic, or with series that are not found, it sees nothing"
     if not is_baking(record, now):
         return f"{told}; a breach is reported"
-    if seen.cannot_return:
-        return f"{told}; a breach is only reported, for the way back is closed: {seen.cannot_return[0].message}"
     left = (record.progress.finished_at or now) + record.attempt.guard.bake_s - now
-    return f"{told}; a breach takes the promotion back, for another {duration(max(60.0, math.ceil(left / 60) * 60))}"
+    left_told = f"for another {duration(max(60.0, math.ceil(left / 60) * 60))}"
+    if (closed := closed_by(seen)) is None:
+        return f"{told}; a breach takes the promotion back, {left_told}"
+    standing = broken(guard_of(held, record, seen.terms), record.progress, revision=held.revision)
+    if standing:
+        breach = standing[0].watched
+        told += f"; {breach.arm} broke the bound of {breach.objective}, and goes back as soon as the way back is open"
+    else:
+        told += "; a breach takes the promotion back as soon as the way back is open"
+    return f"{told}, {left_told}; the way back is closed: {closed.message}"

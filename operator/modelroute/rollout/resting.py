@@ -7,13 +7,22 @@ from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
-from modelroute.analysis.detector import start_guard
 from modelroute.rollout import guarding
 from modelroute.rollout.attempt import Record, Stage, comparisons_of, weights_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
 from modelroute.rollout.going_back import go_back
-from modelroute.rollout.guarding import broken, fold, guard_of, is_baking, is_due, verdict_of
+from modelroute.rollout.guarding import (
+    afresh,
+    broken,
+    closed_by,
+    fold,
+    guard_of,
+    is_baking,
+    is_due,
+    may_go_back,
+    verdict_of,
+)
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.places import placed
 from modelroute.rollout.plan import Plan
@@ -124,19 +133,29 @@ def _watch(seen: Observation, now: float) -> _Watch:
     guard, baking = guard_of(held, record, seen.terms), is_baking(record, now)
     words = guarding.in_words(seen, record, held, now)
     wake_after_s = 15.0 if baking else math.inf
-    if not guard.watched or seen.look.problem is not None:
+    stands = broken(guard, record.progress, revision=held.revision)
+    if not guard.watched or (seen.look.problem is not None and not stands):
         return _Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
     progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
     progress = placed(seen.gateway, Record(record.attempt, progress)).progress
-    if (alarm := broken(guard, progress)) is not None:
-        verdict = verdict_of(alarm, now)
-        if baking and not seen.cannot_return and held.revision == record.attempt.revision:
+    found = broken(guard, progress, revision=held.revision)
+    verdicts = [verdict_of(alarm, now) for alarm in found]
+    if found and may_go_back(held, record, now):
+        if (closed := closed_by(seen)) is None:
             back = Record(record.attempt, replace(progress, finished_at=None))
-            return _Watch(go_back(seen.gateway, back, verdict, now))
-        until = max((reading.end for reading in seen.look.readings), default=now)
-        afresh = replace(progress, guard=replace(start_guard(guard), until=until))
-        said = Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
-        return _Watch(words=words, record=Record(record.attempt, afresh), said=(said,), wake_after_s=wake_after_s)
+            return _Watch(go_back(seen.gateway, back, verdicts[0], now))
+        if not stands:
+            message = f"{verdicts[0].message}; goes back as soon as the way back is open: {closed.message}"
+            waits = Announcement(Reason.GUARD_BREACHED, message, warning=True)
+            latched = Record(record.attempt, progress)
+            return _Watch(words=words, record=latched, said=(waits,), wake_after_s=wake_after_s)
+    elif found:
+        said = tuple(
+            Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
+            for verdict in verdicts
+        )
+        told = Record(record.attempt, afresh(guard, progress))
+        return _Watch(words=words, record=told, said=said, wake_after_s=wake_after_s)
     if not is_due(record.progress, progress, baking=baking, look=seen.look):
         return _Watch(words=words, wake_after_s=wake_after_s)
     # Where there was more than one look can bring, the next one reads on from what is written down now.

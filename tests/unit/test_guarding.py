@@ -8,15 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, Prometheus, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, STEP, Prometheus, in_phase, run_until
 from tests.fakes import World as AnyWorld
+from tests.slow_traffic import record_of
 
 from modelroute.analysis.design import Outcomes
+from modelroute.analysis.detector import Guard, Watched, decode_guard
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Unavailable
 from modelroute.gateway.contention import RESTORED_AT_MOST, Contention
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.evidence import WindowReading
+from modelroute.rollout.guarding import fold
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Backend
@@ -350,3 +353,44 @@ async def test_a_guard_that_counts_no_request_says_that_it_sees_nothing() -> Non
     world.requests = 0
     await run(world, ticker, 1200)
     assert "no request was counted lately" in world.status["guard"]
+
+
+async def test_what_was_counted_of_one_arm_is_never_taken_for_another_ones() -> None:
+    """The spec lists the small model first, the attempt the large one: each is what the guard goes by, in turn."""
+    spec: dict[str, Any] = {
+        "objectives": [BOUNDED[0]],
+        "guard": {"bake": "30m", "onBreach": "Report"},
+        "rollout": {"initialModel": "large", "reference": "large", "steps": [{**STEP, "progress": 100}]},
+    }
+
+    def wants(large: int, small: int, **more: Any) -> None:
+        world.apply(large=large, small=small, **spec, **more)
+        world.get("modelroutes")["spec"]["models"].reverse()
+
+    world = World()
+    wants(100, 0)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    wants(50, 50)
+    await run_until(world, ticker, lambda status: "promoted" in status.get("message", ""))
+    world.bad_share = {"small-v1": 0.011}
+    await run(world, ticker, 700)
+    wants(20, 80, paused=True)
+    await run(world, ticker, 700)
+
+    large, small = decode_guard(world.rollouts()[-1]["status"]["guardState"]).detectors
+    assert (large.bad, large.total > 0) == (0, True)
+    assert small.bad > 300
+
+
+def test_a_guard_of_other_objectives_of_the_same_revision_starts_afresh() -> None:
+    one, other = (Guard((Watched(name, "small", 0.01),), 5.0) for name in ("errors", "slow"))
+    readings = [WindowReading(5.0, 10.0, {("errors", "small"): Outcomes(600, (6,), 6)}, {"small": 600}, ())]
+    attempt = fold(one, record_of((0.05, 0.05), 5.0).progress, readings, revision="r")
+    again = fold(one, attempt, (), revision="r")
+    changed = fold(other, attempt, (), revision="r")
+
+    assert again.guard is not None
+    assert changed.guard is not None
+    assert again.guard.detectors[0].bad == 6
+    assert changed.guard.detectors[0].bad == 0

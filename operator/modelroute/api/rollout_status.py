@@ -218,7 +218,9 @@ class ModelRolloutStatus(Wire):
     waived: bool | None = Field(None, description="Whether a person ended the waiting of the current step.")
     waived_all: bool | None = Field(None, description="Whether a person ended the waiting of all steps to come.")
     paused: bool | None = Field(None, description="Whether a person paused the attempt.")
-    guard_revision: Word | None = Field(None, description="Revision whose objectives the guard watches.")
+    guard_revision: Word | None = Field(
+        None, description="Revision whose objectives the guard watches, with a hash of their names and the models."
+    )
     guard_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the guard's statistics, for the operator alone."
     )

@@ -159,7 +159,7 @@ class Progress:
     `serial` is the n of the token that is due, `handled` the last request that was taken. `stopped_s`: how long the
     deadline's clock has stood still before `stopped_since`, where it stands still now.
 
-    `guard`: what the guard has seen since the promotion, for the objectives of the revision `guarded`.
+    `guard`: what the guard has seen since the promotion; `guarded`: of which revision, objectives and arms that is.
     """
 
     stage: Stage

@@ -6,6 +6,8 @@ reads the same windows again, so a restarted operator loses none and a quiet rou
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -55,13 +57,20 @@ def held_to(seen: Observation, record: Record) -> Held:
 
 
 def guard_of(held: Held, record: Record, terms: Terms) -> Guard:
-    """What is watched: every objective with a `max`, of every model that has traffic."""
+    """What is watched: every objective with a `max`, of every model that has traffic.
+
+    In an order of its own: what was seen is kept by position, and the spec has its models in another order than the
+    attempt has its arms.
+    """
     watched = tuple(
-        Watched(objective.name, share.model, objective.limit)
-        for objective in held.objectives
-        if objective.limit is not None
-        for share in held.split
-        if share.weight
+        Watched(name, model, limit)
+        for name, model, limit in sorted(
+            (objective.name, share.model, objective.limit)
+            for objective in held.objectives
+            if objective.limit is not None
+            for share in held.split
+            if share.weight
+        )
     )
     return Guard(watched, terms.window_s, record.attempt.guard.false_alarms_per_year, terms.overdispersion)
 
@@ -83,7 +92,7 @@ def is_baking(record: Record, now: float) -> bool:
 
 
 def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str) -> Progress:
-    """`progress` with what was read since the last checkpoint; another revision's guard starts afresh."""
+    """`progress` with what was read since the last checkpoint; another guard starts afresh."""
     state = _state_of(guard, progress, revision) or start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
         if reading.start < (progress.finished_at or 0.0):
@@ -95,15 +104,21 @@ def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *,
             continue
         counts = {key: (outcome.absolute, outcome.total) for key, outcome in reading.outcomes.items()}
         state = advance_guard(guard, state, end=reading.end, counts=counts)
-    return replace(progress, guard=state, guarded=revision)
+    return replace(progress, guard=state, guarded=_name_of(guard, revision))
 
 
 def _state_of(guard: Guard, progress: Progress, revision: str) -> GuardState | None:
-    """What this guard has seen; None where what is written down is another revision's."""
+    """What this guard has seen; None where what is written down is of another revision, objective or arm."""
     state = progress.guard
-    if state is None or progress.guarded != revision or len(state.detectors) != len(guard.watched):
+    if state is None or progress.guarded != _name_of(guard, revision) or len(state.detectors) != len(guard.watched):
         return None
     return state
+
+
+def _name_of(guard: Guard, revision: str) -> str:
+    """The revision, and what of it is watched: the same revision is not held to the same names all the time."""
+    watched = json.dumps([(each.objective, each.arm) for each in guard.watched])
+    return f"{revision}.{hashlib.sha256(watched.encode()).hexdigest()[:10]}"
 
 
 def is_due(before: Progress, after: Progress, *, baking: bool, look: Look) -> bool:
@@ -127,7 +142,7 @@ def is_behind(look: Look) -> bool:
 
 
 def broken(guard: Guard, progress: Progress, *, revision: str) -> tuple[Alarm, ...]:
-    """The alarms that stand, the strongest first; of another revision's guard none."""
+    """The alarms that stand, the strongest first; of another guard none."""
     state = _state_of(guard, progress, revision)
     found = alarms(guard, state) if state is not None else ()
     return tuple(sorted(found, key=lambda alarm: -alarm.log_level))

@@ -394,3 +394,19 @@ def test_a_guard_of_other_objectives_of_the_same_revision_starts_afresh() -> Non
     assert changed.guard is not None
     assert again.guard.detectors[0].bad == 6
     assert changed.guard.detectors[0].bad == 0
+
+
+SEVERAL = [BOUNDED[0], {"name": "slow", "metric": "LatencyAbove", "threshold": "2s", "max": "5%"}]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_breach_of_one_objective_does_not_keep_that_of_another_from_being_told(together: bool) -> None:
+    world, ticker = await promoted(objectives=SEVERAL, guard={"bake": "1m", "onBreach": "Report"})
+    await run(world, ticker, 700)
+    world.bad_share = {"errors/small-v1": 0.1}
+    await run(world, ticker, 120)
+    world.bad_share = {"slow/small-v1": 0.5, **(world.bad_share if together else {})}
+    await run(world, ticker, 400)
+
+    told = world.said("GuardBreached")
+    assert [sum(f"the bound of {name}" in each for each in told) for name in ("errors", "slow")] == [1, 1]

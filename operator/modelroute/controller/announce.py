@@ -152,7 +152,9 @@ def _not_again(
     key, moment = (seen.route.metadata.namespace, seen.route.metadata.name), decision.next_action
     stays = decision.phase is not Phase.ROLLING_BACK
     done = [each for each in decision.announcements if not (each.reason is Reason.GUARD_BREACHED and stays)]
-    return tuple(each for each in said if each in done or ports.repeats.is_new(key, each.reason, moment, now))
+    return tuple(
+        each for each in said if each in done or ports.repeats.is_new(key, each.reason, f"{moment} {each.about}", now)
+    )
 
 
 def _overlap(before: ModelRouteStatus, status: ModelRouteStatus) -> tuple[Announcement, ...]:

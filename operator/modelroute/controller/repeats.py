@@ -21,7 +21,8 @@ class Repeats:
     def is_new(self, key: Key, reason: Reason, moment: str, now: float) -> bool:
         """Whether it was not told within `WITHIN_S`; then it counts as told now.
 
-        `moment` is the token that is due: another step, or what a person did, is another moment.
+        `moment` is the token that is due, and what it is about: another step, what a person did, or another objective's
+        breach is another moment.
         """
         lately = {what: at for what, at in self._told.get(key, {}).items() if abs(now - at) < WITHIN_S}
         if (reason, moment) in lately:

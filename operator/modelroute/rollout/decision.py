@@ -25,11 +25,12 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Something that happened, for an event."""
+    """Something that happened, for an event. `about`: of what, where the same can happen to several at once."""
 
     reason: Reason
     message: str
     warning: bool = False
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
 from modelroute.rollout import guarding
-from modelroute.rollout.attempt import Record, Stage, comparisons_of, weights_of
+from modelroute.rollout.attempt import Record, Stage, Verdict, comparisons_of, weights_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
 from modelroute.rollout.going_back import go_back
@@ -146,12 +146,17 @@ def _watch(seen: Observation, now: float) -> _Watch:
             return _Watch(go_back(seen.gateway, back, verdicts[0], now))
         if not stands:
             message = f"{verdicts[0].message}; goes back as soon as the way back is open: {closed.message}"
-            waits = Announcement(Reason.GUARD_BREACHED, message, warning=True)
+            waits = Announcement(Reason.GUARD_BREACHED, message, warning=True, about=f"waits {_about(verdicts[0])}")
             latched = Record(record.attempt, progress)
             return _Watch(words=words, record=latched, said=(waits,), wake_after_s=wake_after_s)
     elif found:
         said = tuple(
-            Announcement(Reason.GUARD_BREACHED, f"{verdict.message}; the split stays as it is", warning=True)
+            Announcement(
+                Reason.GUARD_BREACHED,
+                f"{verdict.message}; the split stays as it is",
+                warning=True,
+                about=_about(verdict),
+            )
             for verdict in verdicts
         )
         told = Record(record.attempt, afresh(guard, progress))
@@ -161,6 +166,10 @@ def _watch(seen: Observation, now: float) -> _Watch:
     # Where there was more than one look can bring, the next one reads on from what is written down now.
     soon = 1.0 if guarding.is_behind(seen.look) else wake_after_s
     return _Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
+
+
+def _about(verdict: Verdict) -> str:
+    return f"{verdict.objective}/{verdict.candidate}"
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:

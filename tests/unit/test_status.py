@@ -8,16 +8,19 @@ from dataclasses import replace
 
 import pytest
 from tests.fakes import NAME, NAMESPACE, T0, World, in_phase, manifest, run_until
+from tests.slow_traffic import record_of
 
 from modelroute.api.fields import format_instant
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
 from modelroute.controller.announce import announce, status_of, tell
+from modelroute.controller.conditions import conditions_of
 from modelroute.controller.kept import kept_of
 from modelroute.controller.observe import Seen
 from modelroute.controller.routed import Routed
 from modelroute.controller.spec import gaps_in, plan_of, template_of
+from modelroute.rollout.attempt import Stage
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
@@ -282,3 +285,25 @@ async def test_a_counter_of_bad_ones_that_never_counted_says_that_a_misspelt_nam
 
     (found,) = world.status["objectives"]
     assert ("no wrong_total was counted of anybody" in found["message"]) is (bad_share == 0)
+
+
+@pytest.mark.parametrize("stage", [Stage.PROMOTED, Stage.ROLLED_BACK])
+def test_what_a_route_at_rest_is_stuck_in_is_told_alike_whether_or_not_a_record_is_written(stage: Stage) -> None:
+    """The guard writes the record of a promotion now and then, which is nothing about why the route is stuck."""
+    record = record_of((0.05, 0.05), 5.0)
+    record = replace(record, progress=replace(record.progress, stage=stage))
+    decided = replace(decision(Phase.HOLDING, stalled=True, message="the whole story"), lacking=("a part of it",))
+
+    told = [
+        next(each.message for each in conditions_of(seen(), each, live="") if each.type == "Stalled")
+        for each in (decided, replace(decided, record=record))
+    ]
+    assert told == ["the whole story", "the whole story"]
+
+
+async def test_a_route_at_rest_that_waits_for_its_gateway_makes_no_event_of_it_when_the_guard_writes() -> None:
+    record = record_of((0.05, 0.05), 5.0)
+    record = replace(record, progress=replace(record.progress, stage=Stage.PROMOTED))
+    waits = decision(Phase.HOLDING, reason=Reason.WAITING_FOR_GATEWAY)
+
+    assert await events_of({}, replace(waits, record=record)) == await events_of({}, waits) == []

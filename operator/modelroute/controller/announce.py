@@ -178,7 +178,7 @@ def _changes(before: ModelRouteStatus, decision: Decision) -> tuple[Announcement
         return ()
     if decision.phase in {Phase.PENDING, Phase.PROGRESSING, Phase.ROLLING_BACK} and not decision.stalled:
         return ()
-    if decision.reason is Reason.WAITING_FOR_GATEWAY and decision.record is None:
+    if decision.reason is Reason.WAITING_FOR_GATEWAY and not decision.under_way:
         # Every change of the route is followed by a second of this; the status says it for as long as it lasts.
         return ()
     warning = decision.stalled or decision.phase is Phase.HOLDING

@@ -123,8 +123,11 @@ def _not_as_wanted(seen: Seen, live: str) -> str:
 
 
 def _stuck(decision: Decision) -> str:
-    """In a step it is what the step lacks; else the whole story, with what a person can do."""
-    return _under_way(decision) if decision.record is not None and decision.lacking else decision.message
+    """In a step it is what the step lacks; else the whole story, with what a person can do.
+
+    Not where a record comes along: that of a promotion does whenever its guard has something to write down.
+    """
+    return _under_way(decision) if decision.under_way and decision.lacking else decision.message
 
 
 def _under_way(decision: Decision) -> str:

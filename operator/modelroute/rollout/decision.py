@@ -65,3 +65,8 @@ class Decision:
     next_action: str = ""
     deadline_at: float | None = None
     guard: str = ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is of an attempt under way; at rest the guard has its record written now and then."""
+        return self.record is not None and self.record.progress.stage.under_way

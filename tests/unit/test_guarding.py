@@ -410,3 +410,19 @@ async def test_a_breach_of_one_objective_does_not_keep_that_of_another_from_bein
 
     told = world.said("GuardBreached")
     assert [sum(f"the bound of {name}" in each for each in told) for name in ("errors", "slow")] == [1, 1]
+
+
+async def test_that_no_request_is_counted_is_said_once_and_does_not_come_and_go_with_the_checkpoints() -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 400)
+    world.requests = 0
+    seen: list[bool] = []
+    end = world.now + 900
+    while world.now < end:
+        world.now += await ticker.tick(NAMESPACE, NAME) or 1.0
+        silent = "no request was counted lately" in world.status["guard"]
+        seen = [*seen, silent] if not seen or seen[-1] is not silent else seen
+
+    # The windows from before are read as empty as well, here.
+    assert seen[-1]
+    assert len(seen) <= 2

@@ -29,7 +29,7 @@ from modelroute.rollout.consume import looks_from
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown
 from modelroute.rollout.frozen import as_frozen
-from modelroute.rollout.guarding import guarded_since, is_baking, is_held_by_attempt
+from modelroute.rollout.guarding import QUIET_WINDOWS, guarded_since, is_baking, is_held_by_attempt
 from modelroute.rollout.observation import Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.places import is_in_place, positions
 from modelroute.rollout.plan import Plan
@@ -281,6 +281,9 @@ def _query(
                 arms = [(promoted.get(backend, name), backend) for name, backend in arms]
             if any(objective.max is not None for objective in objectives):
                 since = min(since, guarded_since(record, now, window_s=terms.window_s))
+                # Some are read again, and count once, so that whether there are requests is seen at every look.
+                quiet = min(QUIET_WINDOWS, max(1, most_windows(terms.window_s) // 2))
+                since = min(since, until - quiet * terms.window_s)
             if not is_in_place(gateway, record):
                 since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
     if not arms or since >= until:

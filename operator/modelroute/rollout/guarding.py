@@ -25,7 +25,10 @@ from modelroute.rollout.words import duration
 CHECKPOINT_S = 300.0
 BAKING_CHECKPOINT_S = 60.0
 BEHIND_WINDOWS = 8
-QUIET_WINDOWS = 4
+QUIET_WINDOWS = 8
+QUIET_S = 60.0
+"""What says that there are no requests: all of so many windows, of which half may be late where they are shorter than a
+minute together. It is a span of its own, for what is new since a checkpoint may be next to nothing."""
 LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
 
@@ -179,9 +182,11 @@ def verdict_of(alarm: Alarm, now: float) -> Verdict:
 
 
 def _nothing_counted(look: Look) -> bool:
-    """No known request in all of several windows."""
-    counted = math.fsum(count for reading in look.readings for count in reading.completions.values())
-    return len(look.readings) >= QUIET_WINDOWS and not counted
+    """No known request in the last windows, and those say enough."""
+    lately = sorted(look.readings, key=lambda reading: reading.end)[-QUIET_WINDOWS:]
+    if not lately or any(count for reading in lately for count in reading.completions.values()):
+        return False
+    return len(lately) >= QUIET_WINDOWS // 2 or lately[-1].end - lately[0].start >= QUIET_S
 
 
 def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:

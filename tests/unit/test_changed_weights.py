@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.fakes import NAME, NAMESPACE, WINDOW_S, Prometheus, World, in_phase, run_until
+from tests.slow_traffic import record_of
 
 from modelroute.analysis.design import Outcomes
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError, Unavailable
 from modelroute.metrics.reading import RouteQuery
+from modelroute.rollout.attempt import Coverage
+from modelroute.rollout.consume import went_off
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.reasons import Reason
 
@@ -220,3 +223,12 @@ async def test_a_candidate_whose_traffic_was_taken_away_is_not_taken_for_a_silen
 
     assert world.status["phase"] in {"Progressing", "Holding"}
     assert world.rollouts()[-1]["status"]["phase"] == "Progressing"
+
+
+def test_windows_that_were_blind_before_an_interruption_do_not_lengthen_the_step_that_starts_again_after_it() -> None:
+    """Its clock starts afresh, and with it the time that was not seen of it; requests that were known stay so."""
+    record = record_of((0.05, 0.05), WINDOW_S)
+    covered = {("errors", "new"): Coverage(requests=40.0, blind=7)}
+    record = replace(record, progress=replace(record.progress, covered=covered, live_until=50.0))
+
+    assert went_off(record, 60.0).progress.covered == {("errors", "new"): Coverage(requests=40.0, blind=0)}

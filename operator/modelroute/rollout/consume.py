@@ -43,7 +43,12 @@ def went_off(record: Record, now: float) -> Record:
         return record
     skipped = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
     until = max(progress.consumed_until, skipped)
-    return Record(record.attempt, replace(progress, live_at=None, live_until=None, step_at=now, consumed_until=until))
+    # The step's time starts again with the restored split, and so does what is not known of it.
+    covered = {key: replace(each, blind=0) for key, each in progress.covered.items()}
+    return Record(
+        record.attempt,
+        replace(progress, live_at=None, live_until=None, step_at=now, consumed_until=until, covered=covered),
+    )
 
 
 def settled_at(record: Record, scrape_interval_s: float) -> float | None:

@@ -75,6 +75,7 @@ def test_a_window_after_missed_scrapes_that_counts_from_before_the_step_shows_no
     assert after_gap.progress.engine.bank == record.progress.engine.bank
     assert after_gap.progress.engine.tallies[0].skipped == 1
     assert after_gap.progress.consumed_until == 60.0
+    assert after_gap.progress.step_counts == {}
     assert neighbour.progress.engine.bank != record.progress.engine.bank
 
 

@@ -107,8 +107,7 @@ def window_of(record: Record, reading: WindowReading, scrape_interval_s: float) 
     Nothing, where it counts from before the split was live: a window after a missed scrape holds what that scrape would
     have shown, and a window never spans a weight change.
     """
-    if _spans_change(record, reading):
-        reading = replace(reading, outcomes={}, completions={})
+    reading = _shown(record, reading)
     live = record.progress.live_at is not None
     asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
     settled = not live or _has_settled(record, reading, scrape_interval_s)
@@ -129,7 +128,7 @@ def folded(
             consumed_until=reading.end,
             requests=_counted(record, progress, reading) if settled else progress.requests,
             covered=_covered(record, progress, reading) if settled else progress.covered,
-            step_counts=_summed(progress, reading),
+            step_counts=_summed(progress, _shown(record, reading)),
             tokens=_taken(progress, reading) if settled else progress.tokens,
             slowest_p99_s=slowest_p99_s(progress, reading),
             unknown=reading.unknown,
@@ -159,6 +158,11 @@ def _counted_from(reading: WindowReading) -> float:
 def _spans_change(record: Record, reading: WindowReading) -> bool:
     live_at = record.progress.live_at
     return live_at is not None and _counted_from(reading) < live_at
+
+
+def _shown(record: Record, reading: WindowReading) -> WindowReading:
+    """`reading` without its counts, where those are of another split as well."""
+    return replace(reading, outcomes={}, completions={}) if _spans_change(record, reading) else reading
 
 
 def _counted(record: Record, progress: Progress, reading: WindowReading) -> dict[str, float]:

@@ -8,17 +8,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.fakes import NAME, NAMESPACE, WINDOW_S, Prometheus, World, in_phase, run_until
+import pytest
+from tests.fakes import NAME, NAMESPACE, T0, WINDOW_S, Prometheus, World, in_phase, run_until
 from tests.slow_traffic import record_of
+from tests.unit.test_machine import at_step
 
 from modelroute.analysis.design import Outcomes
+from modelroute.analysis.engine import assess
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError, Unavailable
 from modelroute.metrics.reading import RouteQuery
 from modelroute.rollout.attempt import Coverage
+from modelroute.rollout.changed import held
 from modelroute.rollout.consume import went_off
+from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
+from modelroute.rollout.gates import Lack, View
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import split_of, weights_at
 
 STEPS: dict[str, Any] = {"rollout": {"steps": [{"progress": 50, "minDuration": "30m"}, {"progress": 100}]}}
 
@@ -232,3 +239,21 @@ def test_windows_that_were_blind_before_an_interruption_do_not_lengthen_the_step
     record = replace(record, progress=replace(record.progress, covered=covered, live_until=50.0))
 
     assert went_off(record, 60.0).progress.covered == {("errors", "new"): Coverage(requests=40.0, blind=0)}
+
+
+@pytest.mark.parametrize(("live_until", "blamed"), [(None, False), (T0, True)])
+def test_somebody_else_is_blamed_only_where_the_split_was_seen_live_before(
+    live_until: float | None, blamed: bool
+) -> None:
+    """An operator that died between writing the step down and ordering it finds the weights of the step before."""
+    world = at_step(1)
+    assert world.record is not None
+    attempt = world.record.attempt
+    world.split = split_of(attempt.arms, weights_at(attempt.arms, attempt.steps[0].progress))
+    live_at = None if live_until is None else live_until - 60
+    record = replace(world.record, progress=replace(world.record.progress, live_at=live_at, live_until=live_until))
+    view = View(world.observation(), record, assess(attempt.design, record.progress.engine), world.now)
+    message = held(view, Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, "it leans to harm"), "step 2/3").message
+
+    assert ("omebody else" in message) is blamed
+    assert message.endswith("no candidate gets more: it leans to harm") or blamed

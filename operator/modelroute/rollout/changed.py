@@ -104,10 +104,15 @@ def held(view: View, lack: Lack, where: str) -> Decision:
     if not _has_weights(view.seen, record):
         restored = "they are not restored" if order is None else "no candidate gets more"
         what = f"Somebody else changed the weights of the route, and {restored}"
+        if record.progress.live_until is None:
+            # It may be the operator itself that did not get to order them.
+            what = "The route does not have the weights of this step, and no candidate gets more"
     elif not is_in_place(view.seen.gateway, record):
         what = "Rules or backends of the route changed places"
-    else:
+    elif record.progress.live_until is not None:
         what = "The route was changed by somebody else, and is as it was"
+    else:
+        what = "The route has the weights of this step"
     return Decision(
         lack.phase,
         lack.reason,

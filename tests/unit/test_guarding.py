@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, STEP, Prometheus, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Prometheus, in_phase, run_until
 from tests.fakes import World as AnyWorld
 from tests.slow_traffic import record_of
 
@@ -22,6 +22,7 @@ from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.guarding import fold
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.resting import TIDY_AFTER_S
 from modelroute.rollout.split import Backend
 
 BOUNDED = [
@@ -426,3 +427,24 @@ async def test_that_no_request_is_counted_is_said_once_and_does_not_come_and_go_
     # The windows from before are read as empty as well, here.
     assert seen[-1]
     assert len(seen) <= 2
+
+
+async def test_a_change_of_places_costs_the_guard_less_than_a_minute() -> None:
+    """The old model leaves the route some minutes after the promotion, and the index of the one that stays moves."""
+    world, ticker = await promoted(guard={"bake": "30m", "onBreach": "Report"})
+    since = world.now
+    await run(world, ticker, TIDY_AFTER_S + 900)
+
+    state = decode_guard(world.rollouts()[-1]["status"]["guardState"])
+    assert world.weights() == {"small-v1": 10_000}
+    assert state.until - since - state.detectors[0].windows * WINDOW_S < 60
+
+
+async def test_a_restart_after_a_change_of_places_costs_the_guard_nothing_that_was_counted_since() -> None:
+    world, ticker = await promoted(guard={"bake": "30m", "onBreach": "Report"})
+    since = world.now
+    await run(world, ticker, TIDY_AFTER_S + 120)
+    await run(world, world.ticker(), 600)
+
+    state = decode_guard(world.rollouts()[-1]["status"]["guardState"])
+    assert state.until - since - state.detectors[0].windows * WINDOW_S < 100

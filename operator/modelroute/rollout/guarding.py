@@ -124,14 +124,17 @@ def _name_of(guard: Guard, revision: str) -> str:
     return f"{revision}.{hashlib.sha256(watched.encode()).hexdigest()[:10]}"
 
 
-def is_due(before: Progress, after: Progress, *, baking: bool, look: Look) -> bool:
-    """Whether `after` is to be written down: also where the look brought no more, for the next reads on from there."""
+def is_due(before: Progress, after: Progress, *, baking: bool, moves: bool, look: Look) -> bool:
+    """Whether `after` is to be written down: also where the look brought no more, for the next reads on from there.
+
+    `moves`: the arms have changed places, or are about to; what was counted elsewhere and is not written is lost.
+    """
     if after.guard is None or not math.isfinite(after.guard.until):
         return False
     if before.guard is None or before.guarded != after.guarded:
         return True
     gained_s = after.guard.until - before.guard.until
-    if gained_s > 0 and is_behind(look):
+    if gained_s > 0 and (moves or is_behind(look)):
         return True
     return gained_s >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
 

@@ -24,7 +24,7 @@ from modelroute.rollout.guarding import (
     verdict_of,
 )
 from modelroute.rollout.observation import Acceptance, Observation, Problem
-from modelroute.rollout.places import placed
+from modelroute.rollout.places import is_in_place, placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import refusal_of
@@ -161,11 +161,19 @@ def _watch(seen: Observation, now: float) -> _Watch:
         )
         told = Record(record.attempt, afresh(guard, progress))
         return _Watch(words=words, record=told, said=said, wake_after_s=wake_after_s)
-    if not is_due(record.progress, progress, baking=baking, look=seen.look):
+    moves = _moves(seen, record, now)
+    if not is_due(record.progress, progress, baking=baking, moves=moves, look=seen.look):
         return _Watch(words=words, wake_after_s=wake_after_s)
-    # Where there was more than one look can bring, the next one reads on from what is written down now.
-    soon = 1.0 if guarding.is_behind(seen.look) else wake_after_s
+    # Where there was more than one look can bring, the next one reads on from what is written down now; and the sooner
+    # a new place is seen, the less is counted there that nobody knows to be there.
+    soon = 1.0 if moves or guarding.is_behind(seen.look) else wake_after_s
     return _Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
+
+
+def _moves(seen: Observation, record: Record, now: float) -> bool:
+    """Whether the arms have changed places since the guard wrote where they are, or are tidied away in this tick."""
+    tidied_at, guard = (record.progress.finished_at or 0.0) + TIDY_AFTER_S, record.progress.guard
+    return not is_in_place(seen.gateway, record) or (guard is not None and guard.until < tidied_at <= now)
 
 
 def _about(verdict: Verdict) -> str:

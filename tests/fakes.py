@@ -389,7 +389,7 @@ class World:
 
     def weights_at(self, at: float) -> dict[str, int]:
         """What the route had at `at`; before the world began, what it began with: nobody is born without a past."""
-        before = self.served[0][1] if self.served else {}
+        before = next((weights for _, weights in self.served if weights), {})
         return next((weights for since, weights in reversed(self.served) if since <= at), before)
 
     def splits(self) -> list[Mapping[str, int]]:

@@ -59,9 +59,10 @@ async def test_a_step_that_a_gateway_accepted_only_in_an_older_generation_is_not
     live.stack.traefik.pause()
     try:
         live.apply(small=40)
-        status = await live.until(ticker, is_not_programmed)
+        await live.until(ticker, is_not_programmed)
         await live.run(ticker, 60.0)
         assert live.small == 2_000
+        status = live.status
     finally:
         live.stack.traefik.resume()
 

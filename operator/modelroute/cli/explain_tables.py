@@ -4,48 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 from rich import box
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from modelroute.cli.terminal import console
 from modelroute.rollout.words import count, evidence
 
 _NOTHING = -math.inf
-NARROW: Final = 90
-"""Columns below which the tables would break words, so that lines say the same."""
 
 
 def print_account(told: dict[str, Any], file: TextIO, *, windows: int) -> None:
     """`told` is an `answer`; `windows` ≥ 0: how many of the last ones are shown."""
-    out = console(file, piped_width=118)
+    console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
     if told["warning"] is not None:
-        out.print(escape(told["warning"]), style="bold red")
+        console.print(escape(told["warning"]), style="bold red")
     if (held := told["held"]) is not None:
         reason = f" ({held['reason']})" if held["reason"] else ""
-        out.print(escape(f"{told['route']} now: {held['phase']}{reason}: {held['message']}"))
+        console.print(escape(f"{told['route']} now: {held['phase']}{reason}: {held['message']}"))
     for line in _head(told):
-        out.print(escape(line))
-    out.print()
-    narrow = out.width < NARROW
-    if narrow:
-        for line in _objective_lines(told):
-            out.print(escape(line))
-        out.print()
-    else:
-        out.print(_objectives(told))
+        console.print(escape(line))
+    console.print()
+    console.print(_objectives(told))
     for line in _would_have_taken(told):
-        out.print(escape(line))
-    out.print()
-    out.print(escape(_recomputed(told)))
+        console.print(escape(line))
+    console.print()
+    console.print(escape(_recomputed(told)))
     if windows and told["windows"]:
-        if narrow:
-            for cells in _window_rows(told, windows):
-                out.print(escape("{}, step {}: {}; evidence {} (ln E {})".format(*cells)))
-        else:
-            out.print(_windows(told, windows))
+        console.print(_windows(told, windows))
 
 
 def _head(told: dict[str, Any]) -> Iterator[str]:
@@ -69,13 +57,14 @@ def _objectives(told: dict[str, Any]) -> Table:
     for column in ("objective", "candidate", "reference", "allowed", "ln E / limit", "could be worse by", "verdict"):
         table.add_column(column, overflow="fold")
     for each in told["objectives"]:
+        worse = each["couldBeWorseBy"]
         table.add_row(
             f"{each['objective']}\n({each['onBreach']})",
             f"{each['candidate']}\n{_rate(each['rates']['candidate'])}",
             f"{each['reference']}\n{_rate(each['rates']['reference'])}" if each["reference"] else "–",
             escape(each["bound"]),
             f"{_log(each['logWeight'])} / {told['logLimit']:.2f}",
-            _worse(each) if each["compares"] else "–",
+            "–" if not each["compares"] else "nothing refuted" if worse is None else f"{100 * worse:.4g} pp",
             each["verdict"],
         )
     for each in told["answering"]:
@@ -85,27 +74,6 @@ def _objectives(told: dict[str, Any]) -> Table:
             "Harmful" if each["tooFew"] else "TooMany" if each["tooMany"] else "NoHarmShown",
         )  # fmt: skip
     return table
-
-
-def _objective_lines(told: dict[str, Any]) -> Iterator[str]:
-    """What `_objectives` says, below each other."""
-    limit = f"{told['logLimit']:.2f}"
-    for each in told["objectives"]:
-        yield f"{each['objective']} of {each['candidate']} ({each['onBreach']}): {each['verdict']}"
-        for side in ("candidate", "reference"):
-            if each[side]:
-                yield f"  {each[side]} {_rate(each['rates'][side])}".replace("\n", ", ")
-        yield f"  allowed: {each['bound']}"
-        worse = f", could be worse by: {_worse(each)}" if each["compares"] else ""
-        yield f"  ln E / limit: {_log(each['logWeight'])} / {limit}{worse}"
-    for each in told["answering"]:
-        verdict = "Harmful" if each["tooFew"] else "TooMany" if each["tooMany"] else "NoHarmShown"
-        yield f"{each['candidate']} answers at all: {verdict}, ln E / limit: {_log(each['logWeight'])} / {limit}"
-
-
-def _worse(each: dict[str, Any]) -> str:
-    worse = each["couldBeWorseBy"]
-    return "nothing refuted" if worse is None else f"{100 * worse:.4g} pp"
 
 
 def _would_have_taken(told: dict[str, Any]) -> Iterator[str]:
@@ -175,23 +143,18 @@ def _recomputed(told: dict[str, Any]) -> str:
 
 def _windows(told: dict[str, Any], most: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for column in ("window until", "step", f"{_followed(told)}: bad of all", "evidence", "ln E"):
+    name = _followed(told)
+    for column in ("window until", "step", f"{name}: bad of all", "evidence", "ln E"):
         table.add_column(column, overflow="fold")
-    for cells in _window_rows(told, most):
-        table.add_row(*cells)
-    return table
-
-
-def _window_rows(told: dict[str, Any], most: int) -> Iterator[tuple[str, ...]]:
-    name, limit = _followed(told), evidence(told["logLimit"])
-    pauses = (told["decidedIn"] or {}).get("action") == "Pause"
+    limit = evidence(told["logLimit"])
     for look in told["windows"][-most:]:
         arms = look["counts"].get(name, {})
         counts = ", ".join(f"{arm} {count(each['bad'])}/{count(each['total'])}" for arm, each in sorted(arms.items()))
         counts = counts or "not known"
         counts += "" if look["settled"] else " (settling: fast path only)"
-        log = look["pauseLogE"] if pauses else look["logE"]
-        yield _time(look["end"]), str(look["step"]), counts, f"{_evidence(log)} of {limit}", _log(log)
+        log = look["pauseLogE"] if (told["decidedIn"] or {}).get("action") == "Pause" else look["logE"]
+        table.add_row(_time(look["end"]), str(look["step"]), counts, f"{_evidence(log)} of {limit}", _log(log))
+    return table
 
 
 def _followed(told: dict[str, Any]) -> str:

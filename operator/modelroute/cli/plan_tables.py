@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from modelroute.cli.plan_input import Asked
-from modelroute.cli.terminal import console
 from modelroute.planning.forecast import Forecast, HarmForecast, Range, StepForecast
 from modelroute.planning.runs import ALL
 from modelroute.planning.warnings import warnings_of
@@ -112,17 +112,17 @@ def _range(found: Range) -> dict[str, float | None]:
 
 def print_plan(told: dict[str, Any], file: TextIO) -> None:
     """`told` is an `answer`."""
-    out = console(file, piped_width=118)
+    console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
     rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in told["usualRates"].items())
-    out.print(f"{told['route']}: from {told['from']} to {told['to']}, at {told['rps']:g} requests a second")
-    out.print(f"usually bad: {rates}; judged: {_percent(told['judged'])}; {told['runs']} runs, seed {told['seed']}")
-    out.print("\n[bold]If nothing is worse[/] (median and 10–90 % of the runs)")
-    out.print(_steps(told))
-    out.print(_whole(told))
-    out.print("\n[bold]If the candidate is worse from its first request on[/] (until it is caught)")
-    out.print(_harms(told))
+    console.print(f"{told['route']}: from {told['from']} to {told['to']}, at {told['rps']:g} requests a second")
+    console.print(f"usually bad: {rates}; judged: {_percent(told['judged'])}; {told['runs']} runs, seed {told['seed']}")
+    console.print("\n[bold]If nothing is worse[/] (median and 10–90 % of the runs)")
+    console.print(_steps(told))
+    console.print(_whole(told))
+    console.print("\n[bold]If the candidate is worse from its first request on[/] (until it is caught)")
+    console.print(_harms(told))
     for said in told["warnings"]:
-        out.print(f"[bold yellow]warning:[/] {said}")
+        console.print(f"[bold yellow]warning:[/] {said}")
 
 
 def _steps(told: dict[str, Any]) -> Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any
 
 import click
 from rich.console import Console
@@ -16,10 +16,10 @@ from rich.console import Console
 PIPED_WIDTH = 120
 
 
-def console(file: TextIO | None = None, *, piped_width: int = PIPED_WIDTH) -> Console:
-    """`file`, or standard output; `piped_width` where that is no terminal and COLUMNS does not say otherwise."""
-    piped = not (file or sys.stdout).isatty() and "COLUMNS" not in os.environ
-    return Console(file=file, width=piped_width if piped else None, highlight=False, soft_wrap=False)
+def console() -> Console:
+    """Standard output."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
 
 
 def colour() -> bool | None:

@@ -201,8 +201,7 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
         f"{problem.message}; {rest}",
         order,
         lacking=tuple(each.message for each in seen.problems),
-        # A Service that was applied in the same breath, or whose model still loads, needs nobody's hand.
-        stalled=problem.reason not in BACKEND_REASONS,
+        stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
         wake_after_s=15.0,
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import comb
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 from tests.oracle.processes import Real
 
 Window = tuple[int, int, int, int]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 from tests.oracle.processes import Real, grid, log_ratio, one_arm, two_arm_factor, unspent, weights, with_odds
 
 

@@ -7,7 +7,7 @@ import json
 import math
 from dataclasses import replace
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 import numpy as np
 import pytest
 from tests.oracle.whole import Joint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.integrate import quad

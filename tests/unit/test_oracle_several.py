@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-import mpmath as mp  # type: ignore[import-untyped]
+import mpmath as mp
 import pytest
 from tests.oracle.whole import Known, Sum, attempt, split
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +44,7 @@ def test_of_two_modelroutes_with_the_same_hostname_and_path_both_name_the_other(
     apply(scene, "first", "large-v1")
     wait_until(lambda: scene.status("first").get("phase") == "Stable", what="the first is Stable", timeout_s=60)
     assert programmed(scene, "first")["reason"] == "Programmed"
+    time.sleep(1.1)  # creationTimestamp has whole seconds: in the same one the first by name would come first
     apply(scene, "a-second", "large-v2")
     told = {
         "first": f"HTTPRoute {scene.namespace}/a-second has the same Gateway, hostname and match and is younger",

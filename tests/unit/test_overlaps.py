@@ -40,8 +40,12 @@ def test_a_younger_route_is_named_too() -> None:
 
 def test_of_the_same_age_the_first_by_name_goes_before() -> None:
     at = "2026-01-02T00:00:00Z"
-    assert "is older" in told(route("a", made=at))
-    assert "is younger" in told(route("z", made=at))
+    assert "comes first by name of those made in the same second, so by Gateway API's rules this route gets no" in told(
+        route("a", made=at)
+    )
+    assert "comes later by name of those made in the same second, so by Gateway API's rules it gets no" in told(
+        route("z", made=at)
+    )
 
 
 PATH = {"path": {"type": "PathPrefix", "value": "/v1"}}

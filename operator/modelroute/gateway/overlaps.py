@@ -62,11 +62,15 @@ class Overlaps:
         if not rivals:
             return ""
         first = [other for other in rivals if self._claims[other].goes_before(own, other, key)]
-        named = ", ".join(f"{namespace}/{name}" for namespace, name in (first or rivals)[:3])
-        whose = f"HTTPRoute {named} has the same Gateway, hostname and match"
+        shown = (first or rivals)[:3]
+        whose = f"HTTPRoute {', '.join('/'.join(other) for other in shown)} has the same Gateway, hostname and match"
+        # The tie of two routes made in one second is broken by name: "older" would be wrong then.
+        tied = all(self._claims[other].made == own.made for other in shown)
         if first:
-            return f"{whose} and is older, so by Gateway API's rules this route gets no request: change one of the two"
-        return f"{whose} and is younger, so by Gateway API's rules it gets no request: change one of the two"
+            before = "comes first by name of those made in the same second" if tied else "is older"
+            return f"{whose} and {before}, so by Gateway API's rules this route gets no request: change one of the two"
+        after = "comes later by name of those made in the same second" if tied else "is younger"
+        return f"{whose} and {after}, so by Gateway API's rules it gets no request: change one of the two"
 
 
 def _wants(spec: Json, namespace: str) -> Iterator[tuple[str, str, str]]:

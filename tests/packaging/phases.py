@@ -97,11 +97,17 @@ async def pending(story: Story) -> None:
 
 
 @situation
-async def missing_backend(story: Story) -> None:
+async def awaited_backend(story: Story) -> None:
     missing = Problem(Reason.BACKEND_NOT_FOUND, "spec.models[1].backendRef: there is no Service chat/small-v1")
     story.world.backends.answer = lambda backend, _field: missing if backend.name == "small-v1" else None
     story.world.apply(large=60, small=40)
     await story.run(1)
+
+
+@situation
+async def missing_backend(story: Story) -> None:
+    await awaited_backend(story)
+    await story.run(6 * 60)
 
 
 @situation

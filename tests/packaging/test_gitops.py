@@ -32,6 +32,7 @@ VERBS = [verb.value for verb in Verb]
 READ_AS: dict[str, tuple[str, str, set[str]]] = {
     "new": ("Progressing", kstatus.CURRENT, set()),
     "pending": ("Progressing", kstatus.IN_PROGRESS, set()),
+    "awaited_backend": ("Progressing", kstatus.IN_PROGRESS, set()),
     "missing_backend": ("Degraded", kstatus.FAILED, set()),
     "stable": ("Healthy", kstatus.CURRENT, set()),
     "new_spec": ("Progressing", kstatus.IN_PROGRESS, set()),
@@ -284,7 +285,7 @@ def test_flux_that_waits_for_the_end_reads_what_kstatus_does(obj: Json, name: st
 def test_flux_that_does_not_wait_lets_a_rollout_take_its_time_and_fails_where_a_person_is_needed(
     obj: Json, name: str
 ) -> None:
-    if name in ("new", "new_spec", "pending"):
+    if name in ("new", "new_spec", "pending", "awaited_backend"):
         expected = "inProgress"
     else:
         expected = "failed" if READ_AS[name][1] == kstatus.FAILED else "current"

@@ -523,3 +523,27 @@ async def test_a_stable_split_in_a_status_that_is_none_is_not_believed(weights: 
     await world.ticker().tick(NAMESPACE, NAME)
 
     assert world.weights() == BACK
+
+
+async def test_a_service_that_is_missing_is_waited_for_for_five_minutes_and_then_a_person_is() -> None:
+    world = World()
+    ticker = world.ticker()
+    world.backends.answer = answers(Problem(Reason.BACKEND_NOT_FOUND, "no such Service"))
+    world.apply(large=60, small=40)
+    begun, stalled_after = world.now, None
+    told = []
+    while world.now < begun + 600:
+        await ticker.tick(NAMESPACE, NAME)
+        conditions = {each["type"]: each for each in world.status["conditions"]}
+        told.append((conditions["Reconciling"]["status"], conditions["Stalled"]["status"]))
+        if told[-1] == ("False", "True") and stalled_after is None:
+            stalled_after = world.now - begun
+        world.now += 15
+
+    assert set(told) == {("True", "False"), ("False", "True")}
+    assert stalled_after is not None
+    assert 285 <= stalled_after <= 330
+    assert told[-1] == ("False", "True")
+
+    world.backends.answer = lambda _backend, _field: None
+    await run_until(world, ticker, in_phase("Stable"))

@@ -107,11 +107,11 @@ def _readiness(seen: Seen, decision: Decision, live: str) -> tuple[Assessment, .
         told = f"wanted and live: {live or 'not reported yet'}", "nothing is to be changed", "nothing is stuck"
     elif decision.stalled:
         ready, reconciling, stalled = FALSE, FALSE, TRUE
-        told = _not_as_wanted(seen, live), "it does not go on by itself", _stuck(decision)
+        told = _not_as_wanted(seen, live), "it does not go on by itself", _awaits(decision)
     else:
         first = not seen.route.status.conditions
         ready, reconciling, stalled = (UNKNOWN if first else FALSE), TRUE, FALSE
-        told = _not_as_wanted(seen, live), _under_way(decision), "what it waits for stands in Reconciling"
+        told = _not_as_wanted(seen, live), _awaits(decision), "what it waits for stands in Reconciling"
     kinds = (ConditionType.READY, ready), (ConditionType.RECONCILING, reconciling), (ConditionType.STALLED, stalled)
     return tuple(Assessment(kind, status, reason, words) for (kind, status), words in zip(kinds, told, strict=True))
 
@@ -122,8 +122,8 @@ def _not_as_wanted(seen: Seen, live: str) -> str:
     return f"wanted: {wanted}; live: {live or 'nothing reported yet'}"
 
 
-def _stuck(decision: Decision) -> str:
-    """In a step it is what the step lacks; else the whole story, with what a person can do.
+def _awaits(decision: Decision) -> str:
+    """In a step it is what the step lacks first; else the whole story, with what a person can do.
 
     Not where a record comes along: that of a promotion does whenever its guard has something to write down.
     """

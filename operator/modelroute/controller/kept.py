@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modelroute.api.fields import parse_instant
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
+from modelroute.api.status import ConditionType
 from modelroute.cluster.client import Json
 from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.spec import backend_of, route_ref_of
@@ -18,6 +20,7 @@ from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import Refusal
+from modelroute.rollout.resting import BACKEND_REASONS
 from modelroute.rollout.split import TOTAL, Share, Split
 
 
@@ -63,6 +66,17 @@ def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | 
         return None
     namespace = route.metadata.namespace
     return tuple(Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in noted)
+
+
+def noted_awaited_since(route: ModelRoute) -> float | None:
+    """Since when (unix seconds) the last status has said that a backend is missing; None where it did not."""
+    for each in route.status.conditions or ():
+        if each.type == ConditionType.ACCEPTED and each.reason in BACKEND_REASONS:
+            try:
+                return parse_instant(each.last_transition_time)
+            except Invalid:
+                return None  # no operator wrote that; the wait begins anew
+    return None
 
 
 def noted_refusal(route: ModelRoute) -> Refusal | None:

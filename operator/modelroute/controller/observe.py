@@ -12,7 +12,7 @@ from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
-from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
+from modelroute.controller.kept import Kept, kept_of, noted_awaited_since, noted_refusal, noted_split
 from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
 from modelroute.controller.routed import Routed, followed, read_route, routed
@@ -141,6 +141,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         look=look,
         terms=terms,
         moved_away=moved,
+        awaited_since=noted_awaited_since(route),
         carried_at=ports.sightings.carried_at((namespace, name), kept.record),
     )
     objectives = tuple((kept.frozen or route.spec).objectives)

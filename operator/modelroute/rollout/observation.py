@@ -103,7 +103,8 @@ class Observation:
     or a promotion came from could not take the traffic now.
     `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
-    seconds): when this process last saw the route with the step's weights, None where it never did.
+    seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
+    (unix seconds): since when a Service or its endpoints have been missing, None where the last look missed none.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Observation:
     cannot_return: tuple[Problem, ...] = ()
     carried_at: float | None = None
     moved_away: bool = False
+    awaited_since: float | None = None
     redefined: frozenset[str] = frozenset()
 
     @property

@@ -33,7 +33,11 @@ from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
 from modelroute.rollout.words import duration
 
-BACKEND_REASONS: Final = frozenset({Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN})
+BACKEND_GRACE_S: Final = 300.0
+"""Services and pods are often made beside the route, or after it: that long they are waited for, then a person is."""
+BACKEND_REASONS: Final[frozenset[str]] = frozenset(
+    {Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN}
+)
 TIDY_AFTER_S: Final = 300.0
 """How long an arm at weight 0 stays in the route after its attempt, for requests that are still being answered."""
 
@@ -70,7 +74,7 @@ def _settled(seen: Observation, now: float) -> Decision:
         return unfinished
     if plan is None or stable is None or _forbids(seen, plan, stable):
         if plan is None or seen.problems:
-            return _cannot_be_carried_out(seen, stable)
+            return _cannot_be_carried_out(seen, stable, now)
         return _first_visit(plan)
     order = RouteOrder(_resting_split(seen, stable, now), stable)
     if (waiting := _gateway_lacks(seen, order)) is not None:
@@ -186,7 +190,7 @@ def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
     return bool(seen.problems) and not (about_backends and same_traffic(plan.split, stable))
 
 
-def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
+def _cannot_be_carried_out(seen: Observation, stable: Split | None, now: float) -> Decision:
     problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
     absent = seen.gateway.acceptance is Acceptance.ABSENT
     rest = "no route is made" if stable is None else f"the live route stays as it was: {words_of(stable)}"
@@ -201,9 +205,16 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None) -> Decision:
         f"{problem.message}; {rest}",
         order,
         lacking=tuple(each.message for each in seen.problems),
-        stalled=problem.reason is not Reason.BACKEND_UNKNOWN,
+        stalled=not _may_come_yet(seen, problem, now),
         wake_after_s=15.0,
     )
+
+
+def _may_come_yet(seen: Observation, problem: Problem, now: float) -> bool:
+    if problem.reason is Reason.BACKEND_UNKNOWN:
+        return True
+    awaited_since = now if seen.awaited_since is None else seen.awaited_since
+    return problem.reason in BACKEND_REASONS and now - awaited_since < BACKEND_GRACE_S
 
 
 def _first_visit(plan: Plan) -> Decision:

@@ -23,7 +23,7 @@ from modelroute.rollout.changed import held
 from modelroute.rollout.consume import went_off
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
-from modelroute.rollout.gates import Lack, View
+from modelroute.rollout.lack import Lack, View
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import split_of, weights_at
 

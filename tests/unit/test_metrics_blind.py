@@ -13,7 +13,7 @@ from tests.fake_prometheus import FakePrometheus, FakeTraefik, traefik_service
 from tests.fakes import NAME, NAMESPACE, STEP, T0, Prometheus, World, in_phase, run_until
 
 from modelroute.analysis.design import Outcomes
-from modelroute.controller import observe
+from modelroute.controller import looking
 from modelroute.controller.tick import Ticker
 from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
@@ -268,7 +268,7 @@ class Silent(Prometheus):
 
 
 async def test_a_prometheus_that_hangs_keeps_no_tick_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "LOOK_DEADLINE_S", 0.05)
+    monkeypatch.setattr(looking, "LOOK_DEADLINE_S", 0.05)
     world = World()
     silent = Silent(world)
     ticker = world_again(world, silent)

@@ -11,7 +11,7 @@ from modelroute.analysis.evidence import Tally
 from modelroute.api.objectives import Objective
 from modelroute.api.status import Evidence
 from modelroute.rollout.attempt import Record
-from modelroute.rollout.gates import LEANING
+from modelroute.rollout.lack import LEANING
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.words import evidence as evidence_in_words
 

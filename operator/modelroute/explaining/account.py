@@ -19,7 +19,7 @@ from modelroute.explaining.counterfactual import (
 )
 from modelroute.explaining.kept import Kept, Look, looks_at
 from modelroute.rollout.attempt import Record, Stage
-from modelroute.rollout.gates import LEANING
+from modelroute.rollout.lack import LEANING
 
 
 @dataclass(frozen=True, slots=True)

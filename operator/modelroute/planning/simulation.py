@@ -22,7 +22,8 @@ from modelroute.rollout.attempt import Record, Step, weights_of
 from modelroute.rollout.clock import is_overdue
 from modelroute.rollout.consume import folded, settled_at, went_live, window_of
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.gates import View, lacks
+from modelroute.rollout.gates import lacks
+from modelroute.rollout.lack import View
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import TOTAL
 from modelroute.rollout.under_way import leave_step

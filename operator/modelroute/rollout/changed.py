@@ -15,7 +15,7 @@ from modelroute.rollout.attempt import Record, token_of, weights_of
 from modelroute.rollout.clock import deadline_at, stopped
 from modelroute.rollout.decision import Decision, Phase, RouteOrder
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.gates import LEANING, Lack, View
+from modelroute.rollout.lack import LEANING, Lack, View
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.places import is_in_place
 from modelroute.rollout.reasons import Reason

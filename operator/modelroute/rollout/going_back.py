@@ -8,7 +8,7 @@ from typing import Final
 from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
-from modelroute.rollout.gates import GATEWAY_POLL_S
+from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import in_words, split_of

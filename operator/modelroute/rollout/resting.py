@@ -10,7 +10,7 @@ from modelroute.analysis.design import Action
 from modelroute.rollout import guarding
 from modelroute.rollout.attempt import Record, Stage, Verdict, comparisons_of, weights_of
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
-from modelroute.rollout.gates import CONTENDED, GATEWAY_POLL_S
+from modelroute.rollout.gates import CONTENDED
 from modelroute.rollout.going_back import go_back
 from modelroute.rollout.guarding import (
     afresh,
@@ -23,6 +23,7 @@ from modelroute.rollout.guarding import (
     may_go_back,
     verdict_of,
 )
+from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.places import is_in_place, placed
 from modelroute.rollout.plan import Plan

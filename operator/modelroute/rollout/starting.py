@@ -20,7 +20,7 @@ from modelroute.rollout.attempt import (
     comparisons_of,
 )
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
-from modelroute.rollout.gates import GATEWAY_POLL_S
+from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason

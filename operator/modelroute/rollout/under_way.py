@@ -11,9 +11,10 @@ from modelroute.rollout.changed import carries, counted_before, held, interrupte
 from modelroute.rollout.clock import deadline_at, is_overdue, stopped
 from modelroute.rollout.consume import consume, went_live, went_off
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
-from modelroute.rollout.gates import GATEWAY_POLL_S, Lack, View, lacks
+from modelroute.rollout.gates import lacks
 from modelroute.rollout.going_back import go_back, is_noted, noted_verdict
 from modelroute.rollout.harm import harm_in
+from modelroute.rollout.lack import GATEWAY_POLL_S, Lack, View
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.places import placed
 from modelroute.rollout.reasons import Reason

@@ -140,7 +140,7 @@ class FakeJudge:
         self.labels = {"job": "models", "instance": instance, "namespace": namespace, "service": service}
         self.series = [series("process_start_time_seconds", self.labels, ((t, T0 - 3600) for t in self.times))]
 
-    def verdicts(self, verdict: str, values: Sequence[float | None]) -> FakeJudge:
+    def verdicts(self, verdict: str, values: Sequence[float | None], **labels: str) -> FakeJudge:
         seen = [(t, v) for t, v in zip(self.times, values, strict=True) if v is not None]
-        self.series.append(series("modelroute_judge_total", {**self.labels, "verdict": verdict}, seen))
+        self.series.append(series("modelroute_judge_total", {**self.labels, "verdict": verdict, **labels}, seen))
         return self

@@ -27,6 +27,7 @@ from devstack.http import answers
 from devstack.stack import Stack
 from devstack.waiting import wait_until
 from modelroute.errors import Unavailable
+from modelroute.metrics.judge import Judge
 from modelroute.metrics.prometheus import Prometheus, PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
@@ -430,6 +431,30 @@ async def test_another_namespaces_counters_are_out_of_reach(site: Site, sampler:
     asked = own_counters("wrong", namespace=site.namespace, service="$(backend)")
     windows = await windows_until_now(sampler, replace(elsewhere, objectives=(asked,)))
     assert "app_answers_total{namespace='elsewhere', service='small'}" in windows[-1].unknown[-1].message
+
+
+async def test_a_judge_that_names_routes_tells_those_that_share_a_service_apart(stack: Stack, site: Site) -> None:
+    def told(verdict: str, route: str) -> str:
+        return exposed("modelroute_judge_total", verdict=verdict, route=route)
+
+    ours, theirs = f"{site.namespace}/{site.query.route}", f"{site.namespace}/another"
+    for each in (site.large, site.small):
+        each.counters = dict.fromkeys((told("pass", ours), told("pass", theirs), told("violation", theirs)), 0)
+    server = PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0)
+    with ThreadPoolExecutor(2) as executor:
+        sampler = Sampler(server, executor, judge=Judge(route_label="route"))
+        safety = tuple(each for each in site.query.objectives if each.metric is Metric.SAFETY_VIOLATION_RATE)
+        query = await from_now(sampler, replace(site.query, objectives=safety))
+        seen = await asyncio.to_thread(site.send, ["/200"] * 30)
+        for name, each in (("large", site.large), ("small", site.small)):
+            each.counters[told("pass", ours)] += seen[name, "/200"]
+            each.counters[told("pass", theirs)] += 1000
+            each.counters[told("violation", theirs)] += 500
+        site.small.counters[told("violation", ours)] = 2
+        windows = await windows_until_now(sampler, query)
+
+    assert totals(windows, safety[0].name, "large") == (seen["large", "/200"], 0, 0)
+    assert totals(windows, safety[0].name, "small") == (seen["small", "/200"] + 2, 2, 2)
 
 
 async def test_a_route_without_a_judge_says_so(site: Site, sampler: Sampler) -> None:

@@ -27,10 +27,10 @@ QUERY = RouteQuery("chat", "support-chat", 0, ARMS, (ERRORS,), T0, T0 + 5, 5.0)
 TIMES = [T0 - 2, T0 + 3]
 
 
-def read(query: RouteQuery, *held: FakeTraefik | FakeJudge) -> WindowReading:
+def read(query: RouteQuery, *held: FakeTraefik | FakeJudge, judge: Judge = Judge()) -> WindowReading:  # noqa: B008 - a value
     """The first window of the query."""
     prometheus = FakePrometheus(*(each for target in held for each in target.series))
-    reader = Reader(Traefik(), Judge(), scrape_interval_s=5.0)
+    reader = Reader(Traefik(), judge, scrape_interval_s=5.0)
     samples = {}
     for name, source in reader.sources(query).items():
         assert source.targets is not None, "no counter here is a user's own"
@@ -233,6 +233,42 @@ def test_a_verdict_that_comes_a_window_late_is_no_lack_of_coverage() -> None:
 def test_verdicts_on_answers_of_the_minute_before_are_this_routes_own() -> None:
     late = [0.0, 22.0, *(22 + each for each in steady(10)[1:-1])]
     assert judged(judge(late)).unknown == ()
+
+
+def judged_by_route(*judges: FakeJudge, small: float = 10) -> WindowReading:
+    gateway = FakeTraefik(MINUTE).requests(SMALL, "200", steady(small))
+    query = replace(QUERY, arms=ARMS[1:], objectives=(SAFETY,))
+    return read(query, gateway, *judges, judge=Judge(route_label="route"))
+
+
+def test_a_judge_that_names_the_route_counts_for_each_route_of_a_shared_service_alone() -> None:
+    ours, theirs = (f"{QUERY.namespace}/{QUERY.route}", f"{QUERY.namespace}/another")
+    shared = FakeJudge("llama-8b", MINUTE)
+    shared.verdicts("pass", steady(9), route=ours).verdicts("violation", steady(1), route=ours)
+    shared.verdicts("pass", steady(500), route=theirs).verdicts("violation", steady(300), route=theirs)
+
+    reading = judged_by_route(shared)
+
+    assert reading.outcomes["safety", "small"] == Outcomes(10, (1,), 1)
+    assert reading.unknown == ()
+
+
+@pytest.mark.parametrize("labels", [{}, {"route": "chat/another"}, {"route": "support"}])
+def test_a_judge_that_does_not_name_our_route_is_silent_and_says_which_counter_is_missing(
+    labels: dict[str, str],
+) -> None:
+    reading = judged_by_route(FakeJudge("llama-8b", MINUTE).verdicts("pass", steady(10), **labels))
+
+    assert [(each.reason, each.arm) for each in reading.unknown] == [(Reason.JUDGE_SILENT, "small")]
+    named = f'modelroute_judge_total{{route="{QUERY.namespace}/{QUERY.route}"}} says nothing of 120 answers'
+    assert named in reading.unknown[0].message
+
+
+def test_a_judge_that_names_routes_has_nothing_to_say_of_one_without_answers() -> None:
+    reading = judged_by_route(FakeJudge("llama-8b", MINUTE).verdicts("pass", steady(10), route="chat/another"), small=0)
+
+    assert reading.outcomes["safety", "small"] == Outcomes(0, (0,), 0)
+    assert reading.unknown == ()
 
 
 def test_an_arm_without_answers_has_nothing_to_judge_and_that_is_known() -> None:

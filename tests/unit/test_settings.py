@@ -41,7 +41,7 @@ def test_what_a_prometheus_calls_things_is_its_own(tmp_path: Path) -> None:
         other:
           url: http://other:9090
           serviceLabel: exported_service
-          judge: {metric: verdicts_total, namespaceLabel: kubernetes_namespace}
+          judge: {metric: verdicts_total, namespaceLabel: kubernetes_namespace, routeLabel: route}
     """
 
     settings = read_settings(written(tmp_path, text))
@@ -50,11 +50,13 @@ def test_what_a_prometheus_calls_things_is_its_own(tmp_path: Path) -> None:
     assert settings.prometheus["default"].judge.metric == "modelroute_judge_total"
     assert settings.prometheus["other"].service_label == "exported_service"
     judge = settings.prometheus["other"].judge
-    assert (judge.metric, judge.namespace_label, judge.service_label) == (
+    assert (judge.metric, judge.namespace_label, judge.service_label, judge.route_label) == (
         "verdicts_total",
         "kubernetes_namespace",
         "service",
+        "route",
     )
+    assert settings.prometheus["default"].judge.route_label == "", "one counter for all routes of a Service"
 
 
 def test_a_name_that_cannot_be_a_label_is_refused(tmp_path: Path) -> None:

@@ -19,12 +19,16 @@ LABEL_NAME = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 class JudgeNames(Section):
-    """How the judge's counter and the labels of its scrape targets are called on that server."""
+    """How the judge's counter and the labels of its scrape targets are called on that server. `routeLabel`: a label of
+    the counter with the HTTPRoute that an answer is of, as `namespace/name`, for judges of a Service that several
+    routes share; without it a judge counts for all of them.
+    """
 
     metric: str = Field("modelroute_judge_total", pattern=METRIC_NAME)
     verdict_label: str = Field("verdict", pattern=LABEL_NAME)
     namespace_label: str = Field("namespace", pattern=LABEL_NAME)
     service_label: str = Field("service", pattern=LABEL_NAME)
+    route_label: str = Field("", pattern=rf"^$|{LABEL_NAME}")
 
 
 class PrometheusSettings(Section):

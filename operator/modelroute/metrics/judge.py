@@ -1,8 +1,8 @@
 """Safety violations, as a judge beside each backend counts them: judged answers, violations, coverage.
 
 The judge's targets are those whose `namespace` and `service` labels are the backend's; there is one counter,
-`modelroute_judge_total{verdict="pass"|"violation"|"error"}`. A judge's error is not a pass, and its silence
-is not safety.
+`modelroute_judge_total{verdict="pass"|"violation"|"error"}`, for all routes of that Service or, with a route label, for
+each of them. A judge's error is not a pass, and its silence is not safety.
 """
 
 from __future__ import annotations
@@ -28,26 +28,39 @@ judge counts by Service, and then neither coverage nor violations are this route
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Names of the judge's counter and of the labels of its targets."""
+    """Names of the judge's counter and of the labels of its targets. `route_label`: the counter's own label that says
+    of which HTTPRoute an answer is, as `namespace/name`; empty where the judge does not tell them apart.
+    """
 
     metric: str = "modelroute_judge_total"
     verdict_label: str = "verdict"
     namespace_label: str = "namespace"
     service_label: str = "service"
+    route_label: str = ""
 
     def source(self, query: RouteQuery) -> Source:
         matchers = (
             (self.namespace_label, tuple(re2_quote(arm.namespace) for arm in query.arms)),
             (self.service_label, tuple(re2_quote(arm.service) for arm in query.arms)),
         )
+        of_route = tuple((label, (re2_quote(value),)) for label, value in self._of_route(query))
         return Source(
-            counters=Question(self.metric, matchers),
+            counters=Question(self.metric, (*matchers, *of_route)),
             targets=Question(PROCESS_START, matchers),
-            own=frozenset({self.verdict_label}),
+            own=frozenset({self.verdict_label, *(label for label, _ in self._of_route(query))}),
         )
+
+    def _of_route(self, query: RouteQuery) -> tuple[tuple[str, str], ...]:
+        return ((self.route_label, f"{query.namespace}/{query.route}"),) if self.route_label else ()
+
+    def named_for(self, query: RouteQuery) -> str:
+        """The counter that is looked for, as PromQL has it, without the labels of its targets."""
+        of_route = ", ".join(f'{label}="{value}"' for label, value in self._of_route(query))
+        return f"{self.metric}{{{of_route}}}" if of_route else self.metric
 
     def verdicts(
         self,
+        query: RouteQuery,
         arm: ArmQuery,
         samples: Samples,
         start: float,
@@ -59,7 +72,12 @@ class Judge:
         """What was said of an arm's answers in (`start`, `end`]; `seen_until` is the latest scrape of anything."""
         wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
         targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
-        found = [counter for counter in samples.counters if wanted <= counter.target]
+        of_route = self._of_route(query)
+        found = [
+            counter
+            for counter in samples.counters
+            if wanted <= counter.target and all(counter.labels.get(label) == value for label, value in of_route)
+        ]
         window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         problem = window.problem or ledger.misplaced(found, targets, start, end)
         if problem:
@@ -83,15 +101,17 @@ def coverage_span_s(window_s: float, scrape_interval_s: float) -> float:
 
 
 def coverage_problem(
-    judged: Judged | ledger.Problem, answered: float, min_coverage: float | None
+    judged: Judged | ledger.Problem, answered: float, min_coverage: float | None, *, counter: str
 ) -> ledger.Problem | None:
     """Is too little judged to say anything? `answered` are the answers (2xx) there were to judge in the same
-    span.
+    span, `counter` is what should have counted verdicts on them.
     """
     if isinstance(judged, ledger.Problem):
         return judged
     if answered > 0 and judged.total + judged.errors == 0:
-        return ledger.Problem(Reason.JUDGE_SILENT, f"nothing said of {answered:.0f} answers in the last minute")
+        return ledger.Problem(
+            Reason.JUDGE_SILENT, f"{counter} says nothing of {answered:.0f} answers in the last minute"
+        )
     said = judged.total + judged.errors
     if said > MOST_JUDGED * answered + SPILLED_OVER:
         message = (

@@ -154,7 +154,7 @@ class Reader:
                 return problem
             judged, judged_lately = (
                 self.judge.verdicts(
-                    arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=latest
+                    query, arm, samples[JUDGED], since, end, scrape_interval_s=self.scrape_interval_s, seen_until=latest
                 )
                 for since in (start, span_start)
             )
@@ -162,7 +162,8 @@ class Reader:
             if isinstance(judged, ledger.Problem):
                 return judge.silent(judged, arm, self.judge.metric)
             earliest = min(earliest, judged.counted_from)
-            return judge.coverage_problem(judged_lately, answered, objective.min_coverage) or (
+            named = self.judge.named_for(query)
+            return judge.coverage_problem(judged_lately, answered, objective.min_coverage, counter=named) or (
                 counting.judged_outcomes(judged)
             )
 

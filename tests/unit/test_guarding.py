@@ -22,8 +22,8 @@ from modelroute.rollout.evidence import WindowReading
 from modelroute.rollout.guarding import fold
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.resting import TIDY_AFTER_S
 from modelroute.rollout.split import Backend
+from modelroute.rollout.watching import TIDY_AFTER_S
 
 BOUNDED = [
     {"name": "errors", "metric": "ErrorRate", "max": "1%"},

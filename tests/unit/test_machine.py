@@ -22,8 +22,9 @@ from modelroute.rollout.observation import Acceptance, Gateway, Look, Observatio
 from modelroute.rollout.plan import Plan, revision_of
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import Refusal, refusal_of
-from modelroute.rollout.resting import TIDY_AFTER_S, stable_split
+from modelroute.rollout.resting import stable_split
 from modelroute.rollout.split import Backend, Share, Split, in_words
+from modelroute.rollout.watching import TIDY_AFTER_S
 
 WINDOW_S = 5.0
 T0 = 1_000_000.0

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
-from modelroute.rollout import guarding
-from modelroute.rollout.attempt import Record, Stage, Verdict, comparisons_of, weights_of
-from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
+from modelroute.rollout.attempt import Stage, comparisons_of, weights_of
+from modelroute.rollout.decision import Decision, Phase, RouteOrder
 from modelroute.rollout.gates import CONTENDED
-from modelroute.rollout.going_back import go_back
-from modelroute.rollout.guarding import (
-    afresh,
-    broken,
-    closed_by,
-    fold,
-    guard_of,
-    is_baking,
-    is_due,
-    may_go_back,
-    verdict_of,
-)
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
-from modelroute.rollout.places import is_in_place, placed
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import refusal_of
 from modelroute.rollout.split import Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
+from modelroute.rollout.watching import TIDY_AFTER_S, watch
 from modelroute.rollout.words import duration
 
 BACKEND_GRACE_S: Final = 300.0
@@ -39,8 +24,6 @@ BACKEND_GRACE_S: Final = 300.0
 BACKEND_REASONS: Final[frozenset[str]] = frozenset(
     {Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN}
 )
-TIDY_AFTER_S: Final = 300.0
-"""How long an arm at weight 0 stays in the route after its attempt, for requests that are still being answered."""
 
 
 def stable_split(seen: Observation) -> Split | None:
@@ -63,10 +46,10 @@ def stable_split(seen: Observation) -> Split | None:
 
 def at_rest(seen: Observation, now: float) -> Decision:
     """The guard looks first: whatever keeps the spec from being carried out does not keep harm from being seen."""
-    watch = _watch(seen, now)
-    if watch.back is not None:
-        return watch.back
-    return watch.beside(_settled(seen, now))
+    found = watch(seen, now)
+    if found.back is not None:
+        return found.back
+    return found.beside(_settled(seen, now))
 
 
 def _settled(seen: Observation, now: float) -> Decision:
@@ -104,85 +87,6 @@ def _way_back(seen: Observation, stable: Split) -> Decision | None:
     message = f"going back to {words_of(stable)}{why}. Its ModelRollout is gone: waiting for the route to carry that"
     order = RouteOrder(stable, stable, rollback_of=seen.gateway.rollback_of or f"{seen.name}-{seen.attempts}")
     return Decision(Phase.ROLLING_BACK, Reason.ROLLING_BACK, message, order, wake_after_s=GATEWAY_POLL_S)
-
-
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    """What the guard of a promoted split found: the way back, or what goes along with any other decision at rest."""
-
-    back: Decision | None = None
-    words: str = ""
-    record: Record | None = None
-    said: tuple[Announcement, ...] = ()
-    wake_after_s: float = math.inf
-
-    def beside(self, decision: Decision) -> Decision:
-        decision = replace(decision, announcements=(*self.said, *decision.announcements))
-        if decision.fresh:
-            # The next attempt begins; the guard of the last one ends with that.
-            return decision
-        return replace(
-            decision,
-            guard=self.words,
-            record=decision.record or self.record,
-            wake_after_s=min(decision.wake_after_s, self.wake_after_s),
-        )
-
-
-def _watch(seen: Observation, now: float) -> _Watch:
-    """A promoted split, watched: an alarm takes it back while it bakes, and is reported after that."""
-    record = seen.record
-    if record is None or record.progress.stage is not Stage.PROMOTED:
-        return _Watch()
-    held = guarding.held_to(seen, record)
-    guard, baking = guard_of(held, record, seen.terms), is_baking(record, now)
-    words = guarding.in_words(seen, record, held, now)
-    wake_after_s = 15.0 if baking else math.inf
-    stands = broken(guard, record.progress, revision=held.revision)
-    if not guard.watched or (seen.look.problem is not None and not stands):
-        return _Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
-    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
-    progress = placed(seen.gateway, Record(record.attempt, progress)).progress
-    found = broken(guard, progress, revision=held.revision)
-    verdicts = [verdict_of(alarm, now) for alarm in found]
-    if found and may_go_back(held, record, now):
-        if (closed := closed_by(seen)) is None:
-            back = Record(record.attempt, replace(progress, finished_at=None))
-            return _Watch(go_back(seen.gateway, back, verdicts[0], now))
-        if not stands:
-            message = f"{verdicts[0].message}; goes back as soon as the way back is open: {closed.message}"
-            waits = Announcement(Reason.GUARD_BREACHED, message, warning=True, about=f"waits {_about(verdicts[0])}")
-            latched = Record(record.attempt, progress)
-            return _Watch(words=words, record=latched, said=(waits,), wake_after_s=wake_after_s)
-    elif found:
-        said = tuple(
-            Announcement(
-                Reason.GUARD_BREACHED,
-                f"{verdict.message}; the split stays as it is",
-                warning=True,
-                about=_about(verdict),
-            )
-            for verdict in verdicts
-        )
-        told = Record(record.attempt, afresh(guard, progress))
-        return _Watch(words=words, record=told, said=said, wake_after_s=wake_after_s)
-    moves = _moves(seen, record, now)
-    if not is_due(record.progress, progress, baking=baking, moves=moves, look=seen.look):
-        return _Watch(words=words, wake_after_s=wake_after_s)
-    # Where there was more than one look can bring, the next one reads on from what is written down now; and the sooner
-    # a new place is seen, the less is counted there that nobody knows to be there.
-    soon = 1.0 if moves or guarding.is_behind(seen.look) else wake_after_s
-    return _Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
-
-
-def _moves(seen: Observation, record: Record, now: float) -> bool:
-    """Whether the arms have changed places since the guard wrote where they are, or are tidied away in this tick."""
-    tidied_at, guard = (record.progress.finished_at or 0.0) + TIDY_AFTER_S, record.progress.guard
-    return not is_in_place(seen.gateway, record) or (guard is not None and guard.until < tidied_at <= now)
-
-
-def _about(verdict: Verdict) -> str:
-    return f"{verdict.objective}/{verdict.candidate}"
 
 
 def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tests.fakes import NAME, NAMESPACE, World
 
 from modelroute.api.fields import format_instant
-from modelroute.api.resources import ModelRoute
+from modelroute.api.resources import ModelRollout, ModelRoute, Resource
 from modelroute.cli.main import cli
 from modelroute.cli.session import Session
 from modelroute.cluster.client import Json
@@ -61,13 +61,15 @@ class FakeCluster:
         ]
 
     def table(self, namespace: str) -> Json:
-        columns = [{"name": "Name", "priority": 0}]
-        columns += [{"name": each.name, "priority": int(each.wide)} for each in ModelRoute.COLUMNS]
-        rows = []
-        for route in self._all("modelroutes", namespace):
-            cells = [route["metadata"]["name"], *(_cell(route, each.path) for each in ModelRoute.COLUMNS)]
-            rows.append({"cells": cells, "object": {"metadata": route["metadata"]}})
-        return {"columnDefinitions": columns, "rows": rows}
+        return self._table(ModelRoute, namespace)
+
+    def rollout_table(self, namespace: str) -> Json:
+        return self._table(ModelRollout, namespace)
+
+    def namespaces(self) -> list[str]:
+        if self.problem is not None:
+            raise self.problem
+        return sorted({namespace for _, namespace, _ in self.world.objects})
 
     def annotate(self, namespace: str, name: str, annotation: str, value: str, *, version: str) -> Json:
         if self.meanwhile:
@@ -78,6 +80,15 @@ class FakeCluster:
             raise Conflict("the object has been modified")
         metadata = {**body["metadata"], "annotations": {annotation: value}}
         return self.world.store("modelroutes", {**body, "metadata": metadata})
+
+    def _table(self, of: type[Resource], namespace: str) -> Json:
+        columns = [{"name": "Name", "priority": 0}]
+        columns += [{"name": each.name, "priority": int(each.wide)} for each in of.COLUMNS]
+        rows = []
+        for found in self._all(of.PLURAL, namespace):
+            cells = [found["metadata"]["name"], *(_cell(found, each.path) for each in of.COLUMNS)]
+            rows.append({"cells": cells, "object": {"metadata": found["metadata"]}})
+        return {"columnDefinitions": columns, "rows": rows}
 
     def _get(self, kind: str, namespace: str, name: str) -> Json | None:
         if self.problem is not None:

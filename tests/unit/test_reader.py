@@ -104,6 +104,18 @@ def test_all_namespaces_are_one_call_with_the_metadata_that_names_them(tmp_path:
     assert query["includeObject"] == "Metadata"
 
 
+def test_a_shell_is_told_the_attempts_and_the_namespaces_without_the_objects(tmp_path: Path) -> None:
+    found = {"metadata": {}, "rows": [], "items": [{"metadata": {"name": "chat"}}]}
+    with reading(tmp_path, lambda _: (200, found)) as (reader, asked):
+        reader.rollout_table("chat")
+        assert reader.namespaces() == ["chat"]
+
+    assert [path for _, path, _, _ in asked] == [ROUTES.replace("modelroutes", "modelrollouts"), "/api/v1/namespaces"]
+    assert [query["resourceVersion"] for _, _, query, _ in asked] == ["0", "0"]
+    assert "as=Table" in asked[0][3]
+    assert "as=PartialObjectMetadataList" in asked[1][3]
+
+
 def test_an_annotation_is_written_with_the_version_that_was_read(tmp_path: Path) -> None:
     with reading(tmp_path, lambda _: (200, {"kind": "ModelRoute"})) as (reader, asked):
         reader.annotate("chat", "support", "modelroute.dev/action", "pause@1a.2", version="41")

@@ -10,23 +10,22 @@ from typing import TextIO
 
 import click
 
+from modelroute.cli.completing import complete_attempts, complete_explained
+from modelroute.cli.session import choosing
+
 
 @click.command()
-@click.argument("name", required=False)
-@click.option("-n", "--namespace", default=None, help="Default: that of the kubeconfig's context.")
+@click.argument("name", required=False, shell_complete=complete_explained)
 @click.option("-f", "--filename", "file", type=click.File("r", encoding="utf-8", lazy=True),
               help="A ModelRollout in a file instead of a cluster; - is standard input.")  # fmt: skip
-@click.option(
-    "--attempt", type=click.IntRange(min=1), default=None, help="Of a ModelRoute: which; default: the latest."
-)
+@click.option("--attempt", type=click.IntRange(min=1), default=None, shell_complete=complete_attempts,
+              help="Of a ModelRoute: which; default: the latest.")  # fmt: skip
 @click.option("--windows", type=click.IntRange(min=0), default=8, show_default=True, help="How many to show.")
-@click.option("--kubeconfig", type=click.Path(exists=True, dir_okay=False), default=None,
-              help="Default: $KUBECONFIG, else ~/.kube/config.")  # fmt: skip
-@click.option("--context", default=None, help="One of the kubeconfig's contexts; default: its current one.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@choosing
 def explain(
     name: str | None, namespace: str | None, file: TextIO | None, attempt: int | None, windows: int,
-    kubeconfig: str | None, context: str | None, output: str,
+    kubeconfig: str | None, kube_context: str | None, output: str,
 ) -> None:  # fmt: skip
     """Why a rollout went back, or has not, and what it would have taken: NAME is a ModelRoute or a ModelRollout.
 
@@ -45,7 +44,7 @@ def explain(
     elif name is None:
         raise click.UsageError("say which: the name of a ModelRoute or of a ModelRollout, or -f FILE")
     else:
-        where = {"namespace": namespace, "kubeconfig": kubeconfig, "context": context}
+        where = {"namespace": namespace, "kubeconfig": kubeconfig, "context": kube_context}
         body, route = asyncio.run(from_cluster(name, **where, attempt=attempt))
     told = told_by(body)
     found = answer(told, account_of(told.record, told.kept))

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from modelroute.cli.session import Json, Session, complete_names, on_cluster
+from modelroute.cli.completing import complete_names
+from modelroute.cli.session import Json, Session, on_cluster
 
 
 @click.command()

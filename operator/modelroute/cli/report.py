@@ -6,13 +6,19 @@ from pathlib import Path
 
 import click
 
+from modelroute.cli.completing import complete_attempts
 from modelroute.cli.session import Json, Session, name_argument, on_cluster
 from modelroute.errors import Invalid
 
 
 @click.command()
 @name_argument
-@click.option("--attempt", type=click.IntRange(min=1), help="Number of the attempt; default: the last one.")
+@click.option(
+    "--attempt",
+    type=click.IntRange(min=1),
+    shell_complete=complete_attempts,
+    help="Number of the attempt; default: the last one.",
+)
 @click.option(
     "-o",
     "--output",

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
+from modelroute.cli.completing import complete_contexts, complete_names, complete_namespaces
 from modelroute.errors import Invalid, ModelRouteError
 
 Json = dict[str, Any]
@@ -37,6 +38,10 @@ class Cluster(Protocol):
 
     def table(self, namespace: str) -> Json: ...
 
+    def rollout_table(self, namespace: str) -> Json: ...
+
+    def namespaces(self) -> list[str]: ...
+
     def annotate(self, namespace: str, name: str, annotation: str, value: str, *, version: str) -> Json: ...
 
 
@@ -60,26 +65,15 @@ class Session:
         return found
 
 
-def complete_names(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of ModelRoutes for a shell; none where the cluster cannot be asked, because a shell shows no errors."""
-    try:
-        session = open_session(context)
-        rows = session.cluster.table(session.namespace)["rows"]
-    except ModelRouteError:
-        return []
-    names = (str(row["cells"][0]) for row in rows)
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def open_session(context: click.Context) -> Session:
-    """The session that the options of the command ask for. Raises Invalid, Unavailable."""
+def open_session(context: click.Context, **how: Any) -> Session:
+    """The session that the options of the command ask for; `how` is `open_reader`'s. Raises Invalid, Unavailable."""
     chosen = context.params
     given = context.find_object(Session)
     if given is None:
         # Here, because the kubernetes client takes half a second to load, and `--help` needs none of it.
         from modelroute.cluster.reader import open_reader
 
-        cluster = open_reader(chosen.get("kubeconfig"), chosen.get("kube_context"))
+        cluster = open_reader(chosen.get("kubeconfig"), chosen.get("kube_context"), **how)
         given = Session(cluster, cluster.namespace)
     namespace = chosen.get("namespace") or given.namespace
     return Session(given.cluster, namespace, given.now, given.sleep)
@@ -96,18 +90,29 @@ def on_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         except ModelRouteError as error:
             raise click.ClickException(str(error)) from error
 
-    chosen: Callable[..., Any] = functools.update_wrapper(run, command)
+    return choosing(functools.update_wrapper(run, command))
+
+
+def choosing(command: F) -> F:
+    """-n, --context and --kubeconfig: `namespace`, `kube_context` and `kubeconfig`, None where not given."""
     for option in (
         click.option(
             "--kubeconfig",
             type=click.Path(exists=True, dir_okay=False),
             help="The kubeconfig; default: $KUBECONFIG, else ~/.kube/config.",
         ),
-        click.option("--context", "kube_context", help="The context of the kubeconfig; default: its current one."),
-        click.option("-n", "--namespace", help="The namespace; default: the context's."),
+        click.option(
+            "--context",
+            "kube_context",
+            shell_complete=complete_contexts,
+            help="The context of the kubeconfig; default: its current one.",
+        ),
+        click.option(
+            "-n", "--namespace", shell_complete=complete_namespaces, help="The namespace; default: the context's."
+        ),
     ):
-        chosen = option(chosen)
-    return chosen
+        command = option(command)
+    return command
 
 
 def name_argument(command: F) -> F:

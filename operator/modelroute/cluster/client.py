@@ -25,7 +25,7 @@ Configuration = client.Configuration
 CONNECT_TIMEOUT_S = 3.0
 READ_TIMEOUT_S = 10.0
 FIELD_MANAGER = "modelroute"
-_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 MESSAGE_LIMIT = 400
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 """Where a pod finds the namespace that it runs in."""
@@ -46,6 +46,7 @@ HTTP_ROUTES = Kind("gateway.networking.k8s.io", "v1", "httproutes")
 ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices")
 EVENTS = Kind("", "v1", "events")
 SERVICES = Kind("", "v1", "services")
+NAMESPACES = Kind("", "v1", "namespaces")
 LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 
@@ -89,6 +90,15 @@ def namespace_of(kubeconfig: str | None = None, *, context: str | None = None) -
         return str(chosen["context"].safe_get("namespace") or "default")
     except KUBECONFIG_ERRORS:
         return "default"
+
+
+def contexts_of(kubeconfig: str | None = None) -> list[str]:
+    """The names of the contexts of `kubeconfig` (a path; by default as above); none where it cannot be read."""
+    try:
+        merged = kube_config.KubeConfigMerger(kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION).config
+        return [str(each["name"]) for each in merged["contexts"].value]
+    except KUBECONFIG_ERRORS:
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +167,7 @@ class Objects:
         found = []
         query = {"limit": "500"}
         while True:
-            answer = await self._call("GET", path_of(kind, namespace), query=query, accept=_NAMES_ONLY)
+            answer = await self._call("GET", path_of(kind, namespace), query=query, accept=NAMES_ONLY)
             found += [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in answer.get("items", [])]
             more = (answer.get("metadata") or {}).get("continue")
             if not more:

@@ -12,6 +12,9 @@ from modelroute.cluster.client import (
     EVENTS,
     MODEL_ROLLOUTS,
     MODEL_ROUTES,
+    NAMES_ONLY,
+    NAMESPACES,
+    READ_TIMEOUT_S,
     Json,
     Kind,
     NotFound,
@@ -63,9 +66,16 @@ class Reader:
         Without the objects, which would be a hundred times as much; rows carry metadata only for all namespaces. From
         the API server's own memory, perhaps a moment old: that takes half a second for 10,000, the store itself ten.
         """
-        query = {"includeObject": "Metadata" if not namespace else "None", "resourceVersion": "0"}
-        pages = self._pages(MODEL_ROUTES, namespace, query, accept=AS_TABLE)
-        return {**pages[0], "rows": [row for page in pages for row in page.get("rows") or ()]}
+        return self._table(MODEL_ROUTES, namespace)
+
+    def rollout_table(self, namespace: str) -> Json:
+        """ModelRollouts in the same way."""
+        return self._table(MODEL_ROLLOUTS, namespace)
+
+    def namespaces(self) -> list[str]:
+        """The names of all; Unavailable for who may not list them."""
+        pages = self._pages(NAMESPACES, "", {"resourceVersion": "0"}, accept=NAMES_ONLY)
+        return [str(each["metadata"]["name"]) for page in pages for each in page.get("items") or ()]
 
     def annotate(self, namespace: str, name: str, annotation: str, value: str, *, version: str) -> Json:
         """Set one annotation of a ModelRoute, if its resourceVersion is still `version`; else Conflict."""
@@ -81,6 +91,11 @@ class Reader:
             if "could not find the requested resource" in str(error):
                 raise
             return None
+
+    def _table(self, kind: Kind, namespace: str) -> Json:
+        query = {"includeObject": "Metadata" if not namespace else "None", "resourceVersion": "0"}
+        pages = self._pages(kind, namespace, query, accept=AS_TABLE)
+        return {**pages[0], "rows": [row for page in pages for row in page.get("rows") or ()]}
 
     def _list(self, kind: Kind, namespace: str, query: dict[str, str], **how: Any) -> list[Json]:
         return [item for page in self._pages(kind, namespace, query, **how) for item in page.get("items") or ()]
@@ -99,10 +114,12 @@ class Reader:
         return pages
 
 
-def open_reader(kubeconfig: str | None = None, context: str | None = None) -> Reader:
+def open_reader(
+    kubeconfig: str | None = None, context: str | None = None, *, timeout_s: float = READ_TIMEOUT_S
+) -> Reader:
     """A reader with the rights of `kubeconfig` (a path) and `context`, each by default as kubectl has it.
 
-    Raises Invalid where nothing says how to reach the API server.
+    `timeout_s`: how long an answer is waited for. Raises Invalid where nothing says how to reach the API server.
     """
     into = configuration(kubeconfig, context=context)
-    return Reader(Objects(into, workers=4), namespace_of(kubeconfig, context=context))
+    return Reader(Objects(into, workers=4, timeout_s=timeout_s), namespace_of(kubeconfig, context=context))

@@ -100,8 +100,9 @@ states: setup ## draw docs/states.md anew from the table of states
 pictures: programs ## take the pictures of docs/images/ anew
 	$(PY) -m demo.pictures
 
-krew: setup ## make the archive of the kubectl plugin for this platform
+krew: setup ## make the archive of the kubectl plugin for this platform, and its manifest for krew
 	$(PY) hack/krew/build.py archive
+	$(PY) hack/krew/build.py manifest
 
 lock: ## write the locked requirements anew from pyproject.toml
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

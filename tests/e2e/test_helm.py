@@ -177,6 +177,7 @@ def test_the_chart_is_installed_upgraded_in_the_middle_of_a_rollout_and_removed(
     scene = Scene(stack, stack.create_namespace("chat"))
     scene.set_up()
     values: Json = {
+        "image": {"repository": "registry.example.com/modelroute"},
         "watch": {"namespaces": [scene.namespace]},
         "config": {
             "prometheus": {"default": {"url": stack.prometheus_url, "scrapeInterval": "1s"}},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.packaging.chart import CHART, VALUES, Json, Render, Template
+from tests.packaging.chart import CHART, VALUES, Json, Render, Template, with_image
 
 from controlplane import programs
 
@@ -24,12 +24,12 @@ def helm() -> Path:
 
 @pytest.fixture(scope="session")
 def template(helm: Path) -> Template:
-    """`helm template` of the chart as the release `rel` in `modelroute-system`; `values` goes in as a file."""
+    """`helm template` of the chart as `rel` in `modelroute-system`; `values`, with an image, goes in as a file."""
 
     def run(*arguments: str, values: Json | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [helm, "template", "rel", CHART, "--namespace=modelroute-system", "--values=-", *arguments],
-            input=yaml.safe_dump(values or {}),
+            input=yaml.safe_dump(with_image(values)),
             capture_output=True,
             text=True,
             timeout=60,

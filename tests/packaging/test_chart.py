@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.packaging.chart import CHART, REPOSITORY, Json, Render, Template, only
+from tests.packaging.chart import CHART, REPOSITORY, Json, Render, Template, only, with_image
 
 import package_files
 from controlplane import programs
@@ -189,7 +189,7 @@ def test_only_the_lease_that_is_named_may_be_written(render: Render) -> None:
 
 def test_the_ports_are_those_of_the_configuration(helm: Path) -> None:
     def ports(telemetry: Json) -> list[tuple[str, int]]:
-        values = yaml.safe_dump({"config": {"prometheus": {}, "telemetry": telemetry}})
+        values = yaml.safe_dump(with_image({"config": {"prometheus": {}, "telemetry": telemetry}}))
         done = subprocess.run(
             [helm, "template", "rel", CHART, "--values=-"], input=values, capture_output=True, text=True, check=True
         )
@@ -221,7 +221,10 @@ def test_the_network_policy_lets_the_operator_reach_its_prometheus(render: Rende
 
 def test_alerts_and_dashboards_are_rendered_as_they_were_written(render: Render) -> None:
     objects = render("everything")
-    alerts, boards = CHART / "files" / "alerts.yaml", sorted((CHART / "files").glob("dashboard*.json"))
+    alerts = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    boards = sorted((CHART / "files").glob("dashboard*.json"))
+    for rule in (each for group in alerts["groups"] for each in group["rules"]):
+        del rule["annotations"]["runbook_url"]
     rules = [each["spec"] for each in objects if each["kind"] == "PrometheusRule"]
     data = {
         name: text
@@ -230,8 +233,33 @@ def test_alerts_and_dashboards_are_rendered_as_they_were_written(render: Render)
         for name, text in each["data"].items()
     }
 
-    assert rules == ([yaml.safe_load(alerts.read_text())] if alerts.is_file() else [])
+    assert rules == [alerts]
     assert data == {f"modelroute-{board.name}": board.read_text() for board in boards}
+
+
+def test_the_alerts_name_the_page_that_is_configured(render: Render) -> None:
+    page = "https://git.example.com/modelroute/blob/main/docs/alerts.md?plain=$1"
+    (rules,) = (
+        each["spec"]
+        for each in render({"prometheusRule": {"enabled": True, "runbookUrl": page}})
+        if each["kind"] == "PrometheusRule"
+    )
+
+    written = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    for rule in (each for group in written["groups"] for each in group["rules"]):
+        rule["annotations"]["runbook_url"] = f"{page}#{rule['alert'].lower()}"
+    assert rules == written
+
+
+def test_without_an_image_it_says_which_value_is_needed_and_how_one_is_built(helm: Path, template: Template) -> None:
+    for done in (
+        template(values={"image": {"repository": ""}}),
+        subprocess.run([helm, "template", "rel", CHART], capture_output=True, text=True, timeout=60, check=False),
+    ):
+        assert done.returncode != 0
+        assert "image.repository is needed" in done.stderr
+        assert f"make image IMAGE=<your registry>/modelroute:{__version__}" in done.stderr
+        assert "make release REGISTRY=<your registry>" in done.stderr
 
 
 def test_the_charts_own_tests_pass() -> None:

@@ -10,6 +10,10 @@ import pytest
 import yaml
 from tests.packaging.chart import CHART, Json, Template
 
+from modelroute.controller.notices import TOPICS
+
+RECEIVER = {"name": "chat", "type": "Slack", "urlFrom": {"env": "URL"}}
+
 
 @pytest.mark.parametrize(
     ("values", "says"),
@@ -19,7 +23,8 @@ from tests.packaging.chart import CHART, Json, Template
         ({"replicas": -1}, "/replicas"),
         ({"crds": {"enable": False}}, "/crds"),
         ({"crds": {"keep": "yes"}}, "/crds/keep"),
-        ({"image": {"repository": ""}}, "/image/repository"),
+        ({"image": {"repository": "<your registry>/modelroute"}}, "/image/repository"),
+        ({"image": {"repository": "registry.example.com/modelroute:0.1.0"}}, "/image/repository"),
         ({"image": {"tag": "a b"}}, "/image/tag"),
         ({"image": {"digest": "0123"}}, "/image/digest"),
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
@@ -32,6 +37,9 @@ from tests.packaging.chart import CHART, Json, Template
         ({"config": {"prometheus": {"default": {"url": "prometheus:9090"}}}}, "/config/prometheus/default/url"),
         ({"config": {"prometheus": {"default": {"url": "http://p", "scrapeInterval": "15 s"}}}}, "scrapeInterval"),
         ({"config": {"analysis": {"overdispersion": 0}}}, "/config/analysis/overdispersion"),
+        ({"config": {"notifications": [{**RECEIVER, "when": ["Rolledback"]}]}}, "/config/notifications/0/when/0"),
+        ({"config": {"notifications": [{**RECEIVER, "when": []}]}}, "/config/notifications/0/when"),
+        ({"prometheusRule": {"runbookUrl": "docs/alerts.md"}}, "/prometheusRule/runbookUrl"),
         ({"logLevel": "trace"}, "/logLevel"),
         ({"podSecurityContext": {"runAsUser": 0}}, "/podSecurityContext/runAsUser"),
         ({"podAnnotations": {"a": 1}}, "/podAnnotations/a"),
@@ -48,6 +56,17 @@ def test_what_cannot_work_is_refused_with_its_path(template: Template, values: J
 
     assert done.returncode != 0
     assert says in done.stderr
+
+
+@pytest.mark.parametrize("repository", ["modelroute", "team/modelroute", "registry.example.com:5000/team/modelroute"])
+def test_repositories_are_taken_with_the_port_of_their_registry(template: Template, repository: str) -> None:
+    assert f'image: "{repository}:' in template(values={"image": {"repository": repository}}).stdout
+
+
+def test_every_reason_and_stalled_may_be_told(template: Template) -> None:
+    receiver = {**RECEIVER, "when": sorted(TOPICS)}
+
+    assert template(values={"config": {"notifications": [receiver]}}).returncode == 0
 
 
 def test_an_account_that_is_not_made_has_to_be_named(template: Template) -> None:

@@ -31,9 +31,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end }}
 
+{{- define "modelroute.imageMissing" -}}
+image.repository is needed, because no image of modelroute is published: build one from this repository with `make image IMAGE=<your registry>/modelroute:{{ .Chart.AppVersion }}` and push it (`make release REGISTRY=<your registry>` does both), then set image.repository=<your registry>/modelroute
+{{- end }}
+
 {{- define "modelroute.image" -}}
 {{- $image := .Values.image -}}
-{{- $where := ternary $image.repository (printf "%s/%s" $image.registry $image.repository) (empty $image.registry) -}}
+{{- $repository := required (include "modelroute.imageMissing" .) $image.repository -}}
+{{- $where := ternary $repository (printf "%s/%s" $image.registry $repository) (empty $image.registry) -}}
 {{- if $image.digest -}}
 {{- printf "%s@%s" $where $image.digest -}}
 {{- else -}}

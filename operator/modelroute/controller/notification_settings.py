@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,10 @@ from modelroute.errors import Unavailable
 from modelroute.rollout.reasons import Reason
 
 DEFAULT_TOPICS = (Reason.ROLLED_BACK.value, Reason.PROMOTED.value, Reason.AWAITING_APPROVAL.value, STALLED)
+
+
+Topic = Annotated[str, Field(json_schema_extra={"enum": sorted(TOPICS)})]
+"""Refused by helm already; by `_known` in words, of which pydantic would show a hundred."""
 
 
 class SecretRef(Section):
@@ -59,7 +63,7 @@ class NotificationSettings(Section):
     url_from: SecretRef
     token_from: SecretRef | None = None
     ca_file: Path | None = None
-    when: tuple[str, ...] = Field(DEFAULT_TOPICS, min_length=1)
+    when: tuple[Topic, ...] = Field(DEFAULT_TOPICS, min_length=1)
     timeout_s: float = Field(10.0, gt=0, le=60, alias="timeout")
     attempts: int = Field(6, ge=1, le=20)
     queue: int = Field(100, ge=1, le=10_000)

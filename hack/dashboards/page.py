@@ -12,10 +12,10 @@ def with_tables(page: str) -> str:
     """`page` with each table anew. Raises ValueError where a mark is missing."""
     for name, families in TABLES.items():
         marked = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not marked.search(page):
+        found = marked.search(page)
+        if not found:
             raise ValueError(f"the page has no table of the {name}: <!-- {name}: made by … --> and <!-- end -->")
-        text = table(families)
-        page = marked.sub(lambda found, text=text: f"{found[1]}\n{text}\n{found[2]}", page, count=1)  # type: ignore[misc]
+        page = f"{page[: found.start()]}{found[1]}\n{table(families)}\n{found[2]}{page[found.end() :]}"
     return page
 
 

@@ -88,9 +88,9 @@ def _changed(node: ast.AST, way: int) -> str:  # a table, one case a line
     before = ast.unparse(node) if isinstance(node, ast.expr) else ""
     match node:
         case ast.BinOp() | ast.BoolOp() | ast.UnaryOp() if way == 0 and type(node.op) in SWAPS:
-            node.op = SWAPS[type(node.op)]()  # type: ignore[assignment]
+            node.op = SWAPS[type(node.op)]()  # type: ignore[assignment]  # an operator for one of its kind
         case ast.Compare() if way == 0 and type(node.ops[0]) in SWAPS:
-            node.ops = [SWAPS[type(node.ops[0])](), *node.ops[1:]]  # type: ignore[list-item]
+            node.ops = [SWAPS[type(node.ops[0])](), *node.ops[1:]]  # type: ignore[list-item]  # likewise
         case ast.Constant(value=bool()) if way == 0:
             node.value = not node.value
         case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
@@ -109,10 +109,10 @@ def _changed(node: ast.AST, way: int) -> str:  # a table, one case a line
             node.test = ast.UnaryOp(ast.Not(), node.test)
             return f"{before} → if {ast.unparse(node.test)}"
         case ast.Continue() if way == 0:
-            node.__class__ = ast.Break  # type: ignore[assignment]
+            node.__class__ = ast.Break  # type: ignore[assignment]  # in its place in the tree; it has no fields
             return "continue → break"
         case ast.Break() if way == 0:
-            node.__class__ = ast.Continue  # type: ignore[assignment]
+            node.__class__ = ast.Continue  # type: ignore[assignment]  # likewise
             return "break → continue"
         case _:
             return ""

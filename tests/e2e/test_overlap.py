@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,6 +38,10 @@ def programmed(scene: Scene, name: str) -> Json:
     return next((each for each in conditions if each["type"] == "Programmed"), {})
 
 
+def overlaps(scene: Scene, name: str) -> bool:
+    return bool(programmed(scene, name).get("reason") == "RouteOverlaps")
+
+
 def test_of_two_modelroutes_with_the_same_hostname_and_path_both_name_the_other(scene: Scene) -> None:
     for seed, name in enumerate(("large-v1", "small-v1", "large-v2")):
         scene.add_model(name, seed=seed)
@@ -52,7 +57,7 @@ def test_of_two_modelroutes_with_the_same_hostname_and_path_both_name_the_other(
     }
     for name, words in told.items():
         wait_until(
-            lambda name=name: programmed(scene, name).get("reason") == "RouteOverlaps",  # type: ignore[misc]
+            partial(overlaps, scene, name),
             what=f"{name} names the other",
             timeout_s=90,
         )

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.small_disk import run_on_small_disk
@@ -42,10 +43,10 @@ print(json.dumps({"said": said, "started": len(pids), "alive": [pid for pid in p
 """
 
 
-def stack_on(size: str, folder: Path, *, needed: int) -> dict[str, object]:
+def stack_on(size: str, folder: Path, *, needed: int) -> dict[str, Any]:
     ended = run_on_small_disk(size, folder, [sys.executable, "-c", _STACK, str(folder), str(needed)])
     assert ended.returncode == 0, ended.stderr
-    found: dict[str, object] = json.loads(ended.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
     return found
 
 
@@ -74,7 +75,7 @@ def test_a_disk_that_fills_up_while_a_stack_starts_is_one_sentence_and_leaves_no
     )
     assert "\n" not in said
     assert found["alive"] == []
-    assert not any(str(each).startswith("data") for each in found["left"])  # type: ignore[attr-defined]
+    assert not any(str(each).startswith("data") for each in found["left"])
 
 
 def test_make_up_on_a_full_disk_says_so_and_holds_nothing(tmp_path: Path) -> None:

@@ -726,7 +726,9 @@ def test_no_field_of_a_status_is_pruned(resource: type[Resource], cluster: Clust
     manifest = good if resource is ModelRoute else a_rollout()
     manifest["metadata"]["name"] = name = f"full-{resource.KIND.lower()}"
     whole = filled(schema(resource)["properties"]["status"])
-    status = resource.model_fields["status"].annotation.model_validate(whole).to_wire()  # type: ignore[union-attr]
+    kind = resource.model_fields["status"].annotation
+    assert kind is not None
+    status = kind.model_validate(whole).to_wire()
     assert status == whole
     cluster.run("delete", resource.PLURAL, name, "-n", NAMESPACE)
     cluster.must("create", "-f", "-", manifest=manifest)

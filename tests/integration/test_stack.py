@@ -201,7 +201,7 @@ def test_a_port_taken_in_between_is_replaced(tmp_path: Path, stack: Stack) -> No
         given.append(really_free() if given else taken)
         return given[-1]
 
-    ground.slot.free_port = free_port  # type: ignore[method-assign]
+    ground.slot.free_port = free_port  # type: ignore[method-assign]  # of this ground alone
     try:
         program = programs.locate("prometheus").path
         started = prometheus.start(ground, program, traefik="127.0.0.1:1", scrape_interval_s=1.0)

@@ -182,7 +182,7 @@ def test_each_margin_of_the_grid_is_shown_what_the_oracle_shows_it(
                 value = float(two_arm_factor(counts, mp.mpf(reference), 0, 1, margin, mp.mpf(candidate)))
                 most = max(GOAL / 2, (GOAL - exact[at]) / 3)
                 exact[at] = math.floor((exact[at] + min(value / overdispersion, most)) * 1e6) / 1e6
-        seen = tuple(a + b for a, b in zip(seen, counts, strict=True))  # type: ignore[assignment]
+        seen = tuple(a + b for a, b in zip(seen, counts, strict=True))  # type: ignore[assignment]  # four, as before
 
     assert state.bounds[0] == pytest.approx(exact, abs=2e-6)
     assert np.all(state.bounds[0] <= np.array(exact) + 5e-7), "rounded down"

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -168,13 +168,13 @@ async def test_a_connection_that_is_refused_is_unavailable_at_once(tmp_path: Pat
     ids=["get", "list", "create", "replace_status", "apply", "delete"],
 )
 async def test_no_call_waits_longer_than_its_timeout_for_a_server_that_hangs(
-    tmp_path: Path, call: Callable[[Objects], object]
+    tmp_path: Path, call: Callable[[Objects], Awaitable[object]]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         objects = objects_at(tmp_path, f"http://127.0.0.1:{hanging.getsockname()[1]}", timeout_s=SOON_S)
         began = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer"):
-            await call(objects)  # type: ignore[misc]
+            await call(objects)
         objects.close()
 
     assert SOON_S <= time.monotonic() - began < 10 * SOON_S

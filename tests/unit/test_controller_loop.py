@@ -14,8 +14,14 @@ from modelroute.errors import Conflict, Invalid, Unavailable
 pytestmark = pytest.mark.looptime
 
 Result = float | None | Exception
-NO_JITTER: Callable[[float], float] = lambda upper_s: 0.0  # noqa: E731
-MOST: Callable[[float], float] = lambda upper_s: upper_s  # noqa: E731
+
+
+def no_jitter(_upper_s: float) -> float:
+    return 0.0
+
+
+def most(upper_s: float) -> float:
+    return upper_s
 
 
 class Ticks:
@@ -50,7 +56,7 @@ def now() -> float:
 
 async def test_a_woken_route_is_looked_at_now_and_then_as_often_as_its_ticks_ask_for() -> None:
     ticks = Ticks(10.0, 2.0, 60.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
 
     await asyncio.sleep(30)
@@ -61,7 +67,7 @@ async def test_a_woken_route_is_looked_at_now_and_then_as_often_as_its_ticks_ask
 
 async def test_a_wake_ends_the_wait_at_once() -> None:
     ticks = Ticks(60.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(7)
 
@@ -74,7 +80,7 @@ async def test_a_wake_ends_the_wait_at_once() -> None:
 
 async def test_a_wake_that_comes_during_a_tick_is_not_lost() -> None:
     ticks = Ticks(60.0, takes_s=1.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(0.5)
 
@@ -96,7 +102,7 @@ async def test_a_route_is_never_ticked_twice_at_the_same_time_however_often_it_i
         running -= 1
         return 60.0
 
-    loop = Loop(tick, jitter=NO_JITTER)
+    loop = Loop(tick, jitter=no_jitter)
     for _ in range(50):
         loop.wake("chat", "support")
         await asyncio.sleep(0.1)
@@ -108,7 +114,7 @@ async def test_a_route_is_never_ticked_twice_at_the_same_time_however_often_it_i
 
 async def test_routes_of_one_name_in_two_namespaces_have_a_task_each() -> None:
     ticks = Ticks(60.0, takes_s=1.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     loop.wake("mail", "support")
 
@@ -120,7 +126,7 @@ async def test_routes_of_one_name_in_two_namespaces_have_a_task_each() -> None:
 
 async def test_the_first_looks_after_a_start_are_spread() -> None:
     ticks = Ticks(60.0)
-    loop = Loop(ticks, jitter=MOST)
+    loop = Loop(ticks, jitter=most)
     loop.wake("chat", "support", spread_s=2.0)
     loop.wake("chat", "billing")
 
@@ -132,7 +138,7 @@ async def test_the_first_looks_after_a_start_are_spread() -> None:
 
 async def test_a_route_that_is_gone_has_no_task_and_a_new_wake_starts_a_fresh_one() -> None:
     ticks = Ticks(None, 60.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(5)
     assert loop.keys == frozenset()
@@ -147,7 +153,7 @@ async def test_a_route_that_is_gone_has_no_task_and_a_new_wake_starts_a_fresh_on
 
 async def test_a_route_that_is_made_anew_while_the_last_tick_of_the_old_one_ends_is_looked_at() -> None:
     ticks = Ticks(None, 60.0, takes_s=1.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(0.5)
 
@@ -173,7 +179,7 @@ async def test_what_fails_is_tried_again_later_and_never_ends_the_task(
     failures: list[Result], times: list[float]
 ) -> None:
     ticks = Ticks(*failures, 1000.0)
-    loop = Loop(ticks, jitter=MOST)
+    loop = Loop(ticks, jitter=most)
     loop.wake("chat", "support")
 
     await asyncio.sleep(200)
@@ -185,7 +191,7 @@ async def test_what_fails_is_tried_again_later_and_never_ends_the_task(
 
 async def test_a_wake_does_not_wait_for_the_backoff() -> None:
     ticks = Ticks(ValueError("nobody foresaw this"), 60.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(3)
 
@@ -207,7 +213,7 @@ async def test_one_route_that_fails_in_a_way_nobody_foresaw_does_not_stop_the_ot
             raise KeyError("spec")
         return 10.0
 
-    loop = Loop(tick, jitter=NO_JITTER)
+    loop = Loop(tick, jitter=no_jitter)
     loop.wake("chat", "broken")
     loop.wake("chat", "support")
     with caplog.at_level(logging.ERROR):
@@ -227,7 +233,7 @@ async def test_stop_lets_a_tick_end_and_then_nothing_is_looked_at_any_more() -> 
         ended.append(now())
         return 0.0
 
-    loop = Loop(tick, jitter=NO_JITTER)
+    loop = Loop(tick, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(1)
 
@@ -241,7 +247,7 @@ async def test_stop_lets_a_tick_end_and_then_nothing_is_looked_at_any_more() -> 
 
 async def test_stop_wakes_the_sleeping_and_does_not_wait_for_their_next_look() -> None:
     ticks = Ticks(3600.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(1)
 
@@ -253,7 +259,7 @@ async def test_stop_wakes_the_sleeping_and_does_not_wait_for_their_next_look() -
 
 async def test_a_tick_that_does_not_end_is_cancelled_before_kopf_would() -> None:
     ticks = Ticks(60.0, takes_s=3600.0)
-    loop = Loop(ticks, jitter=NO_JITTER)
+    loop = Loop(ticks, jitter=no_jitter)
     loop.wake("chat", "support")
     await asyncio.sleep(1)
 

@@ -182,7 +182,7 @@ def rows(state: State, kind: Kind, design: Design = DESIGN) -> list[float]:
 
 @pytest.mark.parametrize("hidden", ["small", "large"])
 def test_an_unknown_window_moves_no_evidence_and_is_counted(hidden: str) -> None:
-    state = after(window(5, **{hidden: None}))  # type: ignore[arg-type]
+    state = after(window(5, **{hidden: None}))  # type: ignore[arg-type]  # the counts of one arm or the other
 
     assert state.bank == start(DESIGN).bank
     assert np.array_equal(state.bounds, start(DESIGN).bounds)

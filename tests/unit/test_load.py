@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -27,9 +28,9 @@ HACK = Path(__file__).parents[2] / "hack"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def plan(url: str, **fields: object) -> LoadPlan:
-    settings: dict[str, object] = {"rate": 200, "duration_s": 0.15, "seed": 7, **fields}
-    return LoadPlan(url=url, host="chat.example.com", **settings)  # type: ignore[arg-type]
+def plan(url: str, **fields: Any) -> LoadPlan:
+    settings: dict[str, Any] = {"rate": 200, "duration_s": 0.15, "seed": 7, **fields}
+    return LoadPlan(url=url, host="chat.example.com", **settings)
 
 
 async def load(url: str, **fields: object) -> list[RequestRecord]:

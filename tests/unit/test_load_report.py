@@ -32,9 +32,9 @@ GOOD = RequestRecord(
 )
 
 
-def record(at: float, *, takes: float = 0.5, **fields: object) -> RequestRecord:
+def record(at: float, *, takes: float = 0.5, **fields: Any) -> RequestRecord:
     moved = replace(GOOD, scheduled_at=at, sent_at=at, answered_at=at + takes)
-    return replace(moved, **fields)  # type: ignore[arg-type]
+    return replace(moved, **fields)
 
 
 def failed(at: float, status: int, arm: str | None, **fields: Any) -> RequestRecord:

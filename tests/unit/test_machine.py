@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -34,15 +35,15 @@ STEPS = tuple(Step(progress, 20.0, 50) for progress in (25, 50, 100))
 TERMS = Terms(window_s=WINDOW_S, settle_min_s=5.0, scrape_interval_s=1.0)
 
 
-def plan(small: int = 4_000, backend: Backend = SMALL, **changes: object) -> Plan:
+def plan(small: int = 4_000, backend: Backend = SMALL, **changes: Any) -> Plan:
     split: Split = (Share("large", LARGE, 10_000 - small), Share("small", backend, small))
     made = Plan(split, "large", "large", ERRORS, STEPS, 0.05, 0.05, revision_of(split, ERRORS, (("ErrorRate",),)))
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
-def gateway(split: Split | None, acceptance: Acceptance = Acceptance.LIVE, **more: object) -> Gateway:
+def gateway(split: Split | None, acceptance: Acceptance = Acceptance.LIVE, **more: Any) -> Gateway:
     weights = {share.backend: share.weight for share in split or ()}
-    return Gateway(acceptance, weights=weights, **more)  # type: ignore[arg-type]
+    return Gateway(acceptance, weights=weights, **more)
 
 
 def reading(end: float, counts: Mapping[str, tuple[int, int]]) -> WindowReading:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -35,9 +36,9 @@ class Served:
         self.url = url
         self.requests = requests
 
-    def prometheus(self, **options: object) -> Prometheus:
+    def prometheus(self, **options: Any) -> Prometheus:
         server = PrometheusServer("default", self.url, scrape_interval_s=1.0, connect_timeout_s=1.0, timeout_s=0.5)
-        return Prometheus(replace(server, **options))  # type: ignore[arg-type]
+        return Prometheus(replace(server, **options))
 
 
 @contextmanager

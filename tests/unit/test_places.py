@@ -18,7 +18,7 @@ from modelroute.controller.tick import Ticker
 from modelroute.errors import Unavailable
 from modelroute.metrics.reading import ArmQuery, RouteQuery
 from modelroute.rollout.evidence import WindowReading
-from modelroute.rollout.observation import Gateway
+from modelroute.rollout.observation import Acceptance, Gateway
 from modelroute.rollout.places import place_of, positions
 from modelroute.rollout.split import Arm, Backend
 
@@ -176,7 +176,7 @@ def test_a_place_is_read_as_it_was_written_and_nothing_else_is_one() -> None:
     backends = [Backend("chat", name, 8000) for name in ("a", "b", "c")]
     arms = [Arm(each.name, each.name, each, 0, 0) for each in backends[:2]]
     for order in itertools.permutations(backends):
-        gateway = Gateway(acceptance=None, weights=dict.fromkeys(order, 1), rule=3)  # type: ignore[arg-type]
+        gateway = Gateway(Acceptance.LIVE, weights=dict.fromkeys(order, 1), rule=3)
         expected = {arm.backend: order.index(arm.backend) for arm in arms}
         assert positions(place_of(gateway, arms), arms) == (3, expected)
     assert positions("2:-,0", arms) == (2, {backends[0]: None, backends[1]: 0})

@@ -127,7 +127,7 @@ def test_a_spec_is_a_value() -> None:
     spec = parse(ModelRouteSpec, example("minimal")["spec"])
 
     with pytest.raises(ValidationError):
-        spec.paused = True  # type: ignore[misc]
+        spec.paused = True  # type: ignore[misc]  # that it cannot be set is what is tested
 
 
 def test_from_is_a_word_of_python_but_not_of_the_wire() -> None:

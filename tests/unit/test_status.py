@@ -120,7 +120,8 @@ def test_kstatus_reads_every_phase_as_it_is(phase: Phase, stalled: bool, answer:
 
 
 def test_every_phase_is_in_the_table_above() -> None:
-    table = next(mark for mark in test_kstatus_reads_every_phase_as_it_is.pytestmark if "phase" in mark.args[0])  # type: ignore[attr-defined]
+    marks: list[pytest.Mark] = vars(test_kstatus_reads_every_phase_as_it_is)["pytestmark"]
+    table = next(mark for mark in marks if "phase" in mark.args[0])
 
     assert {row[0] for row in table.args[1]} == set(Phase)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -62,7 +63,7 @@ class World:
                 told.append({"ip": ip, "name": service, "faults": FAULTS_OF[truth]})
         self._spawn("farm", "tests.bench.soak.farm", json.dumps(told))
         for (namespace, service), ip in self._ips.items():
-            wait_until(lambda ip=ip: _answers(ip), what=f"{namespace}/{service} answers")  # type: ignore[misc]
+            wait_until(partial(_answers, ip), what=f"{namespace}/{service} answers")
             self.stack.add_scrape_target(f"{ip}:{MODEL_PORT}", namespace=namespace, service=service)
 
     def start_operator(self) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tests.oracle.processes import two_arm_factor
+from tests.oracle.whole import MARGINS as WRITTEN
 
 from modelroute.analysis.bounds import GRAIN, smallest_refuted
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
@@ -171,13 +172,14 @@ def test_the_secant_through_the_first_two_margins_tells_too() -> None:
 def test_each_margin_of_the_grid_is_shown_what_the_oracle_shows_it(
     prior_rate: float, windows: list[tuple[int, int, int, int]], overdispersion: float
 ) -> None:
+    """The margins are the oracle's: what a record keeps is read as evidence at these, by any later operator too."""
     objective = Objective("errors", margin=0.01, prior_rate=prior_rate)
     design = Design((objective,), (Comparison("new", "old"),), overdispersion=overdispersion)
-    state, seen, exact = start(design), (0, 0, 0, 0), [0.0] * len(MARGINS)
+    state, seen, exact = start(design), (0, 0, 0, 0), [0.0] * len(WRITTEN)
     for k, counts in enumerate(windows):
         state = advance(design, state, _told(k, counts))
         candidate, reference = ((0.5 + seen[x]) / (0.5 / prior_rate + seen[n]) for n, x in ((0, 1), (2, 3)))
-        for at, margin in enumerate(MARGINS.tolist()):
+        for at, margin in enumerate(map(float, WRITTEN)):
             if counts[0] and counts[2] and candidate < reference + margin < 1:
                 value = float(two_arm_factor(counts, mp.mpf(reference), 0, 1, margin, mp.mpf(candidate)))
                 most = max(GOAL / 2, (GOAL - exact[at]) / 3)

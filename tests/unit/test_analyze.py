@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelroute.analysis.audit import TwoArm, log_e_one_arm, log_e_two_arm
+from modelroute.analysis.design import Comparison, Design, Objective
 from modelroute.analysis.one_arm import Direction
 from modelroute.cli.analyze import _logs
 from modelroute.cli.main import cli
+from modelroute.cli.tables import RolloutTable, read_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "analyze.md"
 
@@ -147,6 +149,36 @@ def test_by_default_capital_is_spread_as_written_down() -> None:
     )  # fmt: skip
 
     assert answer({"test": "two-arm", "windows": WINDOWS})["logE"] == pytest.approx(expected, abs=1e-9)
+
+
+def told_defaults(section: str) -> dict[str, str]:
+    """What the page gives in a section for the fields that are left out."""
+    lines = PAGE.read_text("utf-8").partition(f"## {section}:")[2].partition("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return {
+        name: default
+        for names, defaults, _ in rows
+        for name, default in zip(re.findall(r"`(\w+)`", names), defaults.split(", "), strict=False)
+    }
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_what_a_test_called_from_python_leaves_out_is_what_the_page_says_of_a_table(direction: Direction) -> None:
+    told = told_defaults("two-arm")
+    numbers = {name: json.loads(told[name]) for name in ("ratio", "margin", "priorRate", "overdispersion")}
+    table = {"test": "two-arm", "direction": direction, **numbers, "windows": WINDOWS}
+
+    assert TwoArm().direction == json.loads(told["direction"].strip("`"))
+    assert log_e_two_arm(TwoArm(direction), WINDOWS) == answer(table)["logE"]
+
+
+def test_what_a_table_of_a_rollout_leaves_out_is_what_the_engine_takes_in_its_place() -> None:
+    """The operator tells the engine no guess of the rates: its decisions would not be played back by another one."""
+    table = {"test": "rollout", "objectives": [{"name": "errors", "margin": 0.01}], "windows": []}
+    read = read_table(json.dumps(table))
+
+    assert isinstance(read, RolloutTable)
+    assert read.design() == Design((Objective("errors", margin=0.01),), (Comparison("candidate", "reference"),))
 
 
 def test_capital_that_is_almost_lost_is_still_told() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from modelroute.analysis.design import Action
+from modelroute.analysis.design import Action, Objective
 from modelroute.analysis.engine import Answering, Assessment, Finding, Knowledge, Tally
+from modelroute.analysis.lacking import Forecast
 from modelroute.analysis.replay import Verdict, verdict_of
 
 SEEN, UNSEEN = Tally(1, 100, 9, 900, 1), Tally()
@@ -14,8 +15,9 @@ SEEN, UNSEEN = Tally(1, 100, 9, 900, 1), Tally()
 def finding(action: Action = Action.ROLL_BACK, *, too: bool = False, safe: bool = False, seen: bool = True) -> Finding:
     knowledge = Knowledge.NO_HARM_SHOWN if seen else Knowledge.UNKNOWN
     return Finding(
-        "errors", "small", "large", action, SEEN if seen else UNSEEN, 0.0, knowledge, proven_safe=safe,
-        reference_too=too,
+        "errors", "small", "large", action, SEEN if seen else UNSEEN, 0.0, knowledge,
+        contributions=(("margin", 0.0),), log_safe=0.0, proven_safe=safe, reference_too=too, worst_difference=None,
+        overdispersion=1.0, forecast=Forecast(Objective("errors", margin=0.01), True, None, 0.05, 1.0),
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from modelroute.analysis.bounds import smallest_refuted
@@ -46,13 +46,13 @@ class Finding:
     tally: Tally
     log_e: float
     knowledge: Knowledge
-    contributions: tuple[tuple[str, float], ...] = ()
-    log_safe: float | None = None
-    proven_safe: bool = False
-    reference_too: bool = False
-    worst_difference: float | None = None
-    overdispersion: float = 1.0
-    forecast: Forecast | None = field(default=None, repr=False)
+    contributions: tuple[tuple[str, float], ...]
+    log_safe: float | None
+    proven_safe: bool
+    reference_too: bool
+    worst_difference: float | None
+    overdispersion: float
+    forecast: Forecast
 
     @property
     def verdict(self) -> Knowledge:
@@ -86,7 +86,7 @@ class Finding:
         """
         if self.proven_safe:
             return 0.0
-        if self.forecast is None or self.log_safe is None:
+        if self.log_safe is None:
             return None
         return self.forecast.requests_lacking(self.tally, self.log_safe)
 

@@ -156,6 +156,14 @@ def test_the_secant_through_the_first_two_margins_tells_too() -> None:
     assert smallest_refuted(alone, BETA).item() == MARGINS[1], "through one there is none"
 
 
+def test_a_secant_that_rises_slowly_tells_too_where_it_gets_there_before_the_next_margin() -> None:
+    """Half a nat a unit from 13 to 20 pp; 0.0157 are lacking to what refutes and the slack: 3.15 pp more, not 35 pp."""
+    row = np.zeros(len(MARGINS))
+    row[-3:] = 2.955, 2.99, 9.0
+
+    assert smallest_refuted(row, BETA).item() == pytest.approx(0.2315, abs=1e-12)
+
+
 @pytest.mark.parametrize("overdispersion", [1.0, 2.0])
 @pytest.mark.parametrize(
     ("prior_rate", "windows"),

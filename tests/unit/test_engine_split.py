@@ -175,6 +175,8 @@ def test_what_a_reference_completed_is_kept_for_five_minutes_of_windows(seconds:
         ((30.0, 20.0, 10.0, 40.0), 15.0),  # 25 in the mean: two on end
         ((2.0, 0.0, 4.0, 2.0), 2.0),  # 50 are not there yet: all of them
         ((50.0, 50.0), 50.0),
+        ((48.0, 51.0), 49.5),  # half a request too few in the mean: two on end
+        ((48.0, 53.0), 48.0),  # half a request more than it takes
         ((0.0, 0.0, 0.0), 0.0),
         ((7.0,), 7.0),
     ],

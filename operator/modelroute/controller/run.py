@@ -13,8 +13,10 @@ from functools import partial
 
 import kopf
 
-# kopf takes it as an argument and exports no name for it; its own ready_flag is raised before it has asked anything.
+# kopf takes these as arguments and exports no names for them; its own ready_flag is raised before it has asked
+# anything.
 from kopf._cogs.structs.references import Insights
+from kopf._core.engines.peering import Identity
 
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.backends import Backends
@@ -112,6 +114,8 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
                 namespaces=settings.namespaces,
                 stop_flag=stop,
                 insights=insights,
+                # Without peering nobody reads it; but kopf would ask for the user's name, and in a pod there is none.
+                identity=Identity("modelroute"),
             )
     finally:
         await loop.stop()

@@ -15,7 +15,7 @@ from tests.property.test_lifecycle_model import SECRET, AdoptedLifecycle, Lifecy
 from modelroute.analysis.engine import start
 from modelroute.controller import tick
 from modelroute.gateway import adopted, adopted_routes
-from modelroute.rollout import attempt, consume, gates, machine, resting, split, under_way
+from modelroute.rollout import attempt, consume, evidence_gates, gates, machine, resting, split, under_way
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Decision
 from modelroute.rollout.observation import Observation
@@ -142,7 +142,7 @@ def the_gateway_is_not_asked(patch: Patch) -> None:
 def the_split_does_not_settle(patch: Patch) -> None:
     """What is counted right after the weights changed is evidence already."""
     patch.setattr(consume, "settled_at", lambda record, _scrape_s: record.progress.live_at)
-    patch.setattr(gates, "settled_at", lambda record, _scrape_s: record.progress.live_at)
+    patch.setattr(evidence_gates, "settled_at", lambda record, _scrape_s: record.progress.live_at)
 
 
 def what_was_given_up_goes_on(patch: Patch) -> None:
@@ -216,7 +216,9 @@ BREAKS = {
     "(b) no pass is asked for": Break(steps_are_left_without_a_pass, to_the_end, "never live|s of evidence"),
     "(b) the split does not settle": Break(the_split_does_not_settle, to_and_fro, "s of evidence"),
     "(b) nothing is waited for": Break(
-        without(gates.has_settled, gates.has_lasted, gates.has_seen_enough), to_the_end, "s of evidence"
+        without(evidence_gates.has_settled, evidence_gates.has_lasted, evidence_gates.has_seen_enough),
+        to_the_end,
+        "s of evidence",
     ),
     "(b) the gateway is not asked": Break(the_gateway_is_not_asked, with_a_silent_gateway, "never live"),
     "(c) an attempt goes on after an abort": Break(what_was_given_up_goes_on, aborted, GOES_ON),
@@ -228,10 +230,10 @@ BREAKS = {
     ),
     "(d) another byte is written": Break(a_byte_too_many, to_the_end, "no weight", AdoptedLifecycle),
     "(e) a Prometheus that is down is a pass": Break(
-        without(gates.evidence_is_current), approved_blindly, "unknown was a pass"
+        without(evidence_gates.evidence_is_current), approved_blindly, "unknown was a pass"
     ),
     "(e) windows without counts are a pass": Break(
-        without(gates.evidence_is_current), approved_without_counts, "were a pass"
+        without(evidence_gates.evidence_is_current), approved_without_counts, "were a pass"
     ),
     "(g) a secret is in a status": Break(a_secret_is_told, to_the_end, "a secret was told"),
     "(h) a gate names no way out": Break(no_token_is_told, at_a_gate, "no way out of AwaitingApproval"),

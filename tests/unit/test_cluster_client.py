@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.config import incluster_config
 
 from modelroute.cluster import client
 from modelroute.cluster.backends import Backends
@@ -314,3 +315,20 @@ async def test_a_json_patch_reaches_the_server_as_one(tmp_path: Path) -> None:
     ((content_type, body),) = got
     assert content_type == "application/json-patch+json"
     assert json.loads(body) == operations
+
+
+def test_the_token_for_others_is_the_bare_one_in_a_pod_and_with_a_kubeconfig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever else uses it writes its own "Bearer" before it: kopf does."""
+    for constant, content in (("SERVICE_TOKEN_FILENAME", "of-the-pod\n"), ("SERVICE_CERT_FILENAME", "a certificate")):
+        place = tmp_path / constant
+        place.write_text(content)
+        monkeypatch.setattr(incluster_config, constant, str(place))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    objects_at(tmp_path, "https://127.0.0.1:1").close()
+
+    assert client.connection().token == "of-the-pod"
+    assert client.connection().server == "https://127.0.0.1:6443"
+    assert client.connection(str(tmp_path / "kubeconfig")).token == "secret"

@@ -117,11 +117,13 @@ def connection(kubeconfig: str | None = None) -> Connection:
     """The same as `configuration`, in plain values; read anew on every call, because tokens are rotated."""
     into = configuration(kubeconfig)
     header = into.get_api_key_with_prefix("BearerToken", alias="authorization")
+    # The client writes "Bearer" for a kubeconfig's token and "bearer" for a pod's.
+    words = (header or "").split()
     return Connection(
         server=into.host,
         ca_path=into.ssl_ca_cert,
         insecure=not into.verify_ssl,
-        token=None if not header else str(header).removeprefix("Bearer ").strip(),
+        token=words[-1] if words else None,
         certificate_path=into.cert_file,
         private_key_path=into.key_file,
     )

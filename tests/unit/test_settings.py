@@ -109,8 +109,8 @@ def test_a_window_is_one_scrape_interval_and_at_least_5_s_unless_set(
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        ("analysys: {window: 5s}", "analysys", "Extra inputs are not permitted"),
-        ("analysis: {windows: 5s}", "analysis.windows", "Extra inputs are not permitted"),
+        ("analysys: {window: 5s}", "analysys", "there is no such setting; examples/operator.yaml has"),
+        ("analysis: {windows: 5s}", "analysis.windows", "there is no such setting; examples/operator.yaml has"),
         ("analysis: {window: 5 seconds}", "analysis.window", "'5 seconds' is not a duration such as 30s"),
         ("analysis: {window: 1s}", "analysis.window", "greater than or equal to 5"),
         ("prometheus: {default: {url: 'prometheus:9090'}}", "prometheus.default.url", "should match pattern"),
@@ -123,7 +123,11 @@ def test_a_window_is_one_scrape_interval_and_at_least_5_s_unless_set(
         ("prometheus: {default: {url: 'http://p', scrapeInterval: 0s}}", "prometheus.default.scrapeInterval", "than 0"),
         ("namespaces: chat", "namespaces", "valid tuple"),
         ("telemetry: {metrics: {port: 70000}}", "telemetry.metrics.port", "less than or equal to 65535"),
-        ("telemetry: {health: {ports: 1}}", "telemetry.health.ports", "Extra inputs are not permitted"),
+        (
+            "telemetry: {health: {ports: 1}}",
+            "telemetry.health.ports",
+            "there is no such setting; examples/operator.yaml has",
+        ),
         ("notifications: [{name: Ops!, type: Slack, urlFrom: {env: A}}]", "notifications.0.name", "should match"),
     ],
 )
@@ -135,6 +139,25 @@ def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, text: str, field: 
 
     assert str(caught.value).startswith(f"{path}: {field}: ")
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(("window", "refused"), [("29s", True), ("30s", False), ("45s", False)])
+def test_a_window_that_is_shorter_than_a_scrape_is_refused_with_the_server_that_it_is_too_short_for(
+    tmp_path: Path, window: str, refused: bool
+) -> None:
+    servers = "{near: {url: 'http://n'}, far: {url: 'http://f', scrapeInterval: 30s}}"
+    path = written(tmp_path, f"{{prometheus: {servers}, analysis: {{window: {window}}}}}")
+    if not refused:
+        assert f"{read_settings(path).window_for('far'):g}s" == window
+        return
+
+    with pytest.raises(Invalid) as caught:
+        read_settings(path)
+
+    assert str(caught.value) == (
+        f"{path}: analysis.window (29s) is shorter than prometheus.far.scrapeInterval (30s): most windows would hold no"
+        " scrape"
+    )
 
 
 @pytest.mark.parametrize(

@@ -156,4 +156,8 @@ def read_settings(path: Path) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise Invalid(first["msg"].removeprefix("Value error, "), field=f"{path}: {field}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            said = "there is no such setting; examples/operator.yaml has all of them"
+        # What is wrong between two settings is wrong with neither.
+        raise Invalid(said, field=f"{path}: {field}" if field else str(path)) from error

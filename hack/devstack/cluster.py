@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from devstack import credentials
+from devstack import credentials, pod
 from devstack.errors import StackError
 from devstack.http import Api
 
@@ -32,6 +32,15 @@ class Cluster:
     def operator_kubeconfig(self) -> Path:
         """A kubeconfig with a token of the operator's ServiceAccount: it has the chart's role and no other rights."""
         return self.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+
+    def operator_pod(self) -> tuple[Path, Mapping[str, str]]:
+        """What a pod with the operator's ServiceAccount finds: the folder of its token, and its environment."""
+        folder = self.dir / "pod"
+        folder.mkdir(exist_ok=True)
+        (folder / pod.TOKEN).write_text(self.service_account_token(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT))
+        (folder / pod.CA).write_bytes(Path(self.admin.ca).read_bytes())
+        host, _, port = self.admin.url.rpartition("//")[2].partition(":")
+        return folder, {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         return credentials.write_kubeconfig(

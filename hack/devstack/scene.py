@@ -106,7 +106,7 @@ class Scene:
         settings: Mapping[str, object] | None = None,
         **analysis: object,
     ) -> Process:
-        """The operator as a process, with its own ServiceAccount's token and the role that the chart ships.
+        """The operator as a process, as a pod with the role that the chart ships would run it; or with `kubeconfig`.
 
         It watches this scene's namespace and those of `also`; `settings` go into its configuration as they are.
         """
@@ -123,10 +123,12 @@ class Scene:
         }
         config = self._directory / f"operator-{self._started}.yaml"
         config.write_text(yaml.safe_dump(content))
-        path = kubeconfig or self.stack.operator_kubeconfig()
-        argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", "operator"]
-        argv += ["--config", config, "--kubeconfig", path]
-        self.operator = self._spawn("operator", argv)
+        asked: list[str | Path] = ["modelroute.cli.main", "operator", "--config", config]
+        if kubeconfig is None:
+            folder, environment = self.stack.operator_pod()
+            self.operator = self._spawn("operator", [sys.executable, "-m", "devstack.pod", folder, *asked], environment)
+        else:
+            self.operator = self._spawn("operator", [sys.executable, "-m", *asked, "--kubeconfig", kubeconfig])
         target = f"127.0.0.1:{self.metrics_port}"
         self.stack.add_scrape_target(target, namespace="modelroute-system", service=self.namespace)
         return self.operator
@@ -180,10 +182,10 @@ class Scene:
         for process in reversed(self._processes):
             process.kill()
 
-    def _spawn(self, of: str, argv: Sequence[str | Path]) -> Process:
+    def _spawn(self, of: str, argv: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Process:
         self._started += 1
         name = f"{self.namespace}-{self._started}-{of}"
         path = f"{REPOSITORY / 'operator'}:{REPOSITORY / 'hack'}"
-        process = self.stack.spawn(name, argv, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"})
+        process = self.stack.spawn(name, argv, {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **(environment or {})})
         self._processes.append(process)
         return process

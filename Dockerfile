@@ -26,11 +26,13 @@ LABEL org.opencontainers.image.title="modelroute" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /opt/modelroute /opt/modelroute
 COPY LICENSE /opt/modelroute/LICENSE
+# The C library would give each thread an arena of its own, which fills for an hour and saves nothing: docs/soak.md.
 ENV PATH=/opt/modelroute/bin:$PATH \
     PYTHONPATH=/opt/modelroute/source \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    OPENBLAS_NUM_THREADS=1
+    OPENBLAS_NUM_THREADS=1 \
+    MALLOC_ARENA_MAX=2
 # By number, so that runAsNonRoot can be checked without looking into the image.
 USER 65532:65532
 WORKDIR /tmp

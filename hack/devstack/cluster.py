@@ -40,7 +40,7 @@ class Cluster:
         (folder / pod.TOKEN).write_text(self.service_account_token(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT))
         (folder / pod.CA).write_bytes(Path(self.admin.ca).read_bytes())
         host, _, port = self.admin.url.rpartition("//")[2].partition(":")
-        return folder, {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+        return folder, {**pod.OF_THE_IMAGE, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         return credentials.write_kubeconfig(

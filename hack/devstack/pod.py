@@ -9,11 +9,15 @@ import os
 import pwd
 import runpy
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from kubernetes.config import incluster_config
 
 TOKEN, CA = "token", "ca.crt"
+OF_THE_IMAGE: Mapping[str, str] = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"}
+"""What the Dockerfile sets, and how fast and how large the operator is depends on."""
+
 _NAMED_BY = ("LOGNAME", "USER", "LNAME", "USERNAME")
 
 

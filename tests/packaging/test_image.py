@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.packaging.chart import REPOSITORY, Render, only
 
+from devstack import pod
+
 DOCKERFILE = REPOSITORY / "Dockerfile"
 LOCK = REPOSITORY / "hack" / "image" / "requirements.txt"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
@@ -65,6 +67,12 @@ def test_the_image_runs_as_the_user_that_the_chart_asks_for(render: Render) -> N
 
     assert instructions("USER") == [f"{security['runAsUser']}:{security['runAsGroup']}"]
     assert security["runAsUser"] > 0
+
+
+def test_the_stack_runs_the_operator_in_the_images_environment() -> None:
+    told = dict(each.split("=", 1) for line in instructions("ENV") for each in line.split())
+
+    assert told.items() >= pod.OF_THE_IMAGE.items()
 
 
 def test_the_image_says_which_ports_the_chart_asks_for(render: Render) -> None:

@@ -81,10 +81,9 @@ class World:
         }
         config = self.dir / "operator.yaml"
         config.write_text(yaml.safe_dump(content), encoding="utf-8")
-        kubeconfig = self.stack.operator_kubeconfig()
-        self.operator = self._spawn(
-            "operator", "modelroute.cli.main", "operator", "--config", str(config), "--kubeconfig", str(kubeconfig)
-        )
+        folder, environment = self.stack.operator_pod()
+        asked = [str(folder), "modelroute.cli.main", "operator", "--config", str(config)]
+        self.operator = self._spawn("operator", "devstack.pod", *asked, environment=environment)
 
     def start_load(self, *, rate: float, duration_s: float, seed: int) -> None:
         self.weigh_hosts({})
@@ -186,8 +185,9 @@ class World:
         self.stack.create_service(namespace, service, ip=self._ips[namespace, service], port=MODEL_PORT, ready=ready)
         return namespace, service
 
-    def _spawn(self, name: str, module: str, *arguments: str) -> Process:
-        return self.stack.spawn(f"soak-{name}", [sys.executable, "-m", module, *arguments], self._environment)
+    def _spawn(self, name: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
+        argv = [sys.executable, "-m", module, *arguments]
+        return self.stack.spawn(f"soak-{name}", argv, {**self._environment, **(environment or {})})
 
 
 def _one_of(aim: float, keys: Sequence[Key]) -> Key:

@@ -26,6 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 # Said outright that there is none, it makes none.
 asyncio.set_event_loop(None)
 
+# Pages are compared with what commands print into a pipe of no known width. Workers of pytest-xdist inherit the width
+# of the terminal, where readline left it in the environment.
+os.environ.pop("COLUMNS", None)
+
 # The same examples in every run, so that what is green stays green; HYPOTHESIS_PROFILE=exploring looks for new ones.
 settings.register_profile("seeded", derandomize=True)
 settings.register_profile("exploring", derandomize=False)

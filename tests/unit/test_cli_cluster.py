@@ -298,6 +298,16 @@ def test_history_lists_every_attempt_with_its_end_and_its_reason() -> None:
     assert "HarmDetected" in row
 
 
+def test_on_a_narrow_terminal_history_says_what_moved_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fake_cluster.WIDTH", 60)
+
+    lines = person("rolled back").runs("history", NAME).output.splitlines()
+
+    assert lines[0].startswith("1  RolledBack  1/2  HarmDetected")
+    assert lines[-1] == "   large 100 → 60 %, small 0 → 40 %"
+    assert max(map(len, lines)) <= 60
+
+
 def test_a_route_that_never_moved_has_no_history() -> None:
     assert "support was never rolled out." in person("stable").runs("history", NAME).output
 

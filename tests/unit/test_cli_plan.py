@@ -179,6 +179,26 @@ def test_the_bar_is_for_those_who_see_it(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("file", "how"),
+    [
+        ("minimal.yaml", ["--rps", "20", "--runs", "10"]),
+        ("modelroute.yaml", ["--rps", "5", "--judged", "5%", "--runs", "10"]),
+    ],
+    ids=["in time", "not before the deadline"],
+)
+def test_in_a_narrow_pipe_columns_is_honoured_and_the_same_is_said_in_lines(file: str, how: list[str]) -> None:
+    asked = ["plan", "-f", str(EXAMPLES / file), *how]
+
+    wide = CliRunner().invoke(cli, asked).stdout
+    narrow = CliRunner(env={"COLUMNS": "60"}).invoke(cli, asked).stdout
+
+    assert "───" in wide
+    assert "───" not in narrow
+    assert max(map(len, narrow.splitlines())) <= 60
+    assert set(re.findall(r"[\d,.>]+[\dmhs]", wide)) == set(re.findall(r"[\d,.>]+[\dmhs]", narrow))
+
+
 def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PAGE.parents[1])
     text = PAGE.read_text(encoding="utf-8")

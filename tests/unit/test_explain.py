@@ -518,6 +518,19 @@ def test_a_cluster_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> Non
     assert "no way to reach the API server is configured" in str(done.exception)
 
 
+def test_in_a_narrow_pipe_columns_is_honoured_and_no_word_is_broken() -> None:
+    at = ("explain", "-f", str(PAGE.parents[1] / "examples/rollouts/rolled-back.yaml"))
+
+    lines = CliRunner(env={"COLUMNS": "60"}).invoke(cli, at).stdout.splitlines()
+
+    assert max(map(len, lines)) <= 60
+    said = " ".join(" ".join(lines).split())
+    assert "errors of small (RollBack): Harmful small 3.45% (1.53%–6.47%), 25 of 725" in said
+    assert "could be worse by: 7.02 pp" in said
+    assert "small answers at all: NoHarmShown" in said
+    assert "step 2: large 1/67, small 1/15; evidence 21.3 of 20 (ln E 3.06)" in said
+
+
 def test_the_page_shows_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PAGE.parents[1])
     found = re.findall(r"```\n\$ modelroute explain (.*)\n((?:.*\n)*?)```", PAGE.read_text(encoding="utf-8"))

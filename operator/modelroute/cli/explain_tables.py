@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from rich import box
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from modelroute.cli.terminal import console, has_room
 from modelroute.rollout.words import count, evidence
 
 _NOTHING = -math.inf
@@ -18,22 +18,31 @@ _NOTHING = -math.inf
 
 def print_account(told: dict[str, Any], file: TextIO, *, windows: int) -> None:
     """`told` is an `answer`; `windows` ≥ 0: how many of the last ones are shown."""
-    console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
+    out = console(file, piped_width=118)
     if told["warning"] is not None:
-        console.print(escape(told["warning"]), style="bold red")
+        out.print(escape(told["warning"]), style="bold red")
     if (held := told["held"]) is not None:
         reason = f" ({held['reason']})" if held["reason"] else ""
-        console.print(escape(f"{told['route']} now: {held['phase']}{reason}: {held['message']}"))
+        out.print(escape(f"{told['route']} now: {held['phase']}{reason}: {held['message']}"))
     for line in _head(told):
-        console.print(escape(line))
-    console.print()
-    console.print(_objectives(told))
+        out.print(escape(line))
+    out.print()
+    if has_room(out, table := _objectives(told)):
+        out.print(table)
+    else:
+        for line in _objective_lines(told):
+            out.print(escape(line))
+        out.print()
     for line in _would_have_taken(told):
-        console.print(escape(line))
-    console.print()
-    console.print(escape(_recomputed(told)))
+        out.print(escape(line))
+    out.print()
+    out.print(escape(_recomputed(told)))
     if windows and told["windows"]:
-        console.print(_windows(told, windows))
+        if has_room(out, table := _windows(told, windows)):
+            out.print(table)
+        else:
+            for cells in _window_rows(told, windows):
+                out.print(escape("{}, step {}: {}; evidence {} (ln E {})".format(*cells)))
 
 
 def _head(told: dict[str, Any]) -> Iterator[str]:
@@ -57,14 +66,13 @@ def _objectives(told: dict[str, Any]) -> Table:
     for column in ("objective", "candidate", "reference", "allowed", "ln E / limit", "could be worse by", "verdict"):
         table.add_column(column, overflow="fold")
     for each in told["objectives"]:
-        worse = each["couldBeWorseBy"]
         table.add_row(
             f"{each['objective']}\n({each['onBreach']})",
             f"{each['candidate']}\n{_rate(each['rates']['candidate'])}",
             f"{each['reference']}\n{_rate(each['rates']['reference'])}" if each["reference"] else "–",
             escape(each["bound"]),
             f"{_log(each['logWeight'])} / {told['logLimit']:.2f}",
-            "–" if not each["compares"] else "nothing refuted" if worse is None else f"{100 * worse:.4g} pp",
+            _worse(each) if each["compares"] else "–",
             each["verdict"],
         )
     for each in told["answering"]:
@@ -74,6 +82,27 @@ def _objectives(told: dict[str, Any]) -> Table:
             "Harmful" if each["tooFew"] else "TooMany" if each["tooMany"] else "NoHarmShown",
         )  # fmt: skip
     return table
+
+
+def _objective_lines(told: dict[str, Any]) -> Iterator[str]:
+    """What `_objectives` says, below each other."""
+    limit = f"{told['logLimit']:.2f}"
+    for each in told["objectives"]:
+        yield f"{each['objective']} of {each['candidate']} ({each['onBreach']}): {each['verdict']}"
+        for side in ("candidate", "reference"):
+            if each[side]:
+                yield f"  {each[side]} {_rate(each['rates'][side])}".replace("\n", ", ")
+        yield f"  allowed: {each['bound']}"
+        worse = f", could be worse by: {_worse(each)}" if each["compares"] else ""
+        yield f"  ln E / limit: {_log(each['logWeight'])} / {limit}{worse}"
+    for each in told["answering"]:
+        verdict = "Harmful" if each["tooFew"] else "TooMany" if each["tooMany"] else "NoHarmShown"
+        yield f"{each['candidate']} answers at all: {verdict}, ln E / limit: {_log(each['logWeight'])} / {limit}"
+
+
+def _worse(each: dict[str, Any]) -> str:
+    worse = each["couldBeWorseBy"]
+    return "nothing refuted" if worse is None else f"{100 * worse:.4g} pp"
 
 
 def _would_have_taken(told: dict[str, Any]) -> Iterator[str]:
@@ -143,18 +172,23 @@ def _recomputed(told: dict[str, Any]) -> str:
 
 def _windows(told: dict[str, Any], most: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    name = _followed(told)
-    for column in ("window until", "step", f"{name}: bad of all", "evidence", "ln E"):
+    for column in ("window until", "step", f"{_followed(told)}: bad of all", "evidence", "ln E"):
         table.add_column(column, overflow="fold")
-    limit = evidence(told["logLimit"])
+    for cells in _window_rows(told, most):
+        table.add_row(*cells)
+    return table
+
+
+def _window_rows(told: dict[str, Any], most: int) -> Iterator[tuple[str, ...]]:
+    name, limit = _followed(told), evidence(told["logLimit"])
+    pauses = (told["decidedIn"] or {}).get("action") == "Pause"
     for look in told["windows"][-most:]:
         arms = look["counts"].get(name, {})
         counts = ", ".join(f"{arm} {count(each['bad'])}/{count(each['total'])}" for arm, each in sorted(arms.items()))
         counts = counts or "not known"
         counts += "" if look["settled"] else " (settling: fast path only)"
-        log = look["pauseLogE"] if (told["decidedIn"] or {}).get("action") == "Pause" else look["logE"]
-        table.add_row(_time(look["end"]), str(look["step"]), counts, f"{_evidence(log)} of {limit}", _log(log))
-    return table
+        log = look["pauseLogE"] if pauses else look["logE"]
+        yield _time(look["end"]), str(look["step"]), counts, f"{_evidence(log)} of {limit}", _log(log)
 
 
 def _followed(told: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from modelroute.cli.plan_input import Asked
+from modelroute.cli.terminal import console, has_room
 from modelroute.planning.forecast import Forecast, HarmForecast, Range, StepForecast
 from modelroute.planning.runs import ALL
 from modelroute.planning.warnings import warnings_of
@@ -112,17 +113,25 @@ def _range(found: Range) -> dict[str, float | None]:
 
 def print_plan(told: dict[str, Any], file: TextIO) -> None:
     """`told` is an `answer`."""
-    console = Console(file=file, width=None if file.isatty() else 118, highlight=False)
+    out = console(file, piped_width=118)
     rates = ", ".join(f"{name} {_percent(rate)}" for name, rate in told["usualRates"].items())
-    console.print(f"{told['route']}: from {told['from']} to {told['to']}, at {told['rps']:g} requests a second")
-    console.print(f"usually bad: {rates}; judged: {_percent(told['judged'])}; {told['runs']} runs, seed {told['seed']}")
-    console.print("\n[bold]If nothing is worse[/] (median and 10–90 % of the runs)")
-    console.print(_steps(told))
-    console.print(_whole(told))
-    console.print("\n[bold]If the candidate is worse from its first request on[/] (until it is caught)")
-    console.print(_harms(told))
+    out.print(f"{told['route']}: from {told['from']} to {told['to']}, at {told['rps']:g} requests a second")
+    out.print(f"usually bad: {rates}; judged: {_percent(told['judged'])}; {told['runs']} runs, seed {told['seed']}")
+    out.print("\n[bold]If nothing is worse[/] (median and 10–90 % of the runs)")
+    _print(out, _steps(told), _step_lines(told))
+    out.print(_whole(told))
+    out.print("\n[bold]If the candidate is worse from its first request on[/] (until it is caught)")
+    _print(out, _harms(told), _harm_lines(told))
     for said in told["warnings"]:
-        console.print(f"[bold yellow]warning:[/] {said}")
+        out.print(f"[bold yellow]warning:[/] {said}")
+
+
+def _print(out: Console, table: Table, lines: Iterator[str]) -> None:
+    if has_room(out, table):
+        out.print(table)
+        return
+    for line in lines:
+        out.print(line)
 
 
 def _steps(told: dict[str, Any]) -> Table:
@@ -141,6 +150,20 @@ def _steps(told: dict[str, Any]) -> Table:
             f"{100 * step['left']:.0f} %" if reached else "not reached",
         )
     return table
+
+
+def _step_lines(told: dict[str, Any]) -> Iterator[str]:
+    """What `_steps` says, below each other."""
+    late = _late(told)
+    for step in told["steps"]:
+        yield f"{step['step']}: {step['progress']} %: {step['split']}, {step['candidateRps']:.3g}/s to the candidate"
+        if not step["reached"]:
+            yield "  not reached"
+            continue
+        lasts, requests = _in_line(step["seconds"], _span, late), _in_line(step["requests"], _count, late)
+        yield f"  lasts: {lasts}; requests: {requests}; left in time: {100 * step['left']:.0f} %"
+        if (proof := step["provenSafe"]) is not None:
+            yield f"  proven safe after: {_in_line(proof['requests'], _requests, late)}"
 
 
 def _whole(told: dict[str, Any]) -> str:
@@ -178,6 +201,21 @@ def _harms(told: dict[str, Any]) -> Table:
     return table
 
 
+def _harm_lines(told: dict[str, Any]) -> Iterator[str]:
+    """What `_harms` says, below each other."""
+    late = _late(told)
+    for harm in told["harms"]:
+        name, rate = f"{harm['objective']} of {harm['candidate']}", _percent(harm["rate"])
+        if harm["times"] is None:
+            yield f"{name}, from {rate} bad: {harm['onBreach']}, never"
+            continue
+        yield f"{name}, {rate} → {_percent(harm['worseRate'])} bad: {harm['onBreach']}"
+        yield f"  caught in time: {100 * harm['caught']:.0f} %; after: {_in_line(harm['seconds'], _span, late)}"
+        extra = _one(harm["badAnswersInExcess"]["median"], _count, late)
+        after, bad = _in_line(harm["requests"], _count, late), _in_line(harm["badAnswers"], _count, late)
+        yield f"  requests until then: {after}; bad until then: {bad}, {extra} too many"
+
+
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for column in columns:
@@ -194,6 +232,12 @@ def _told(found: dict[str, float | None], words: Callable[[float], str], late: s
     """'12m', and below it '11m–14m' where the runs differ."""
     low, median, high = (_one(found[name], words, late) for name in ("p10", "median", "p90"))
     return median if low == median == high else f"{median}\n{low}–{high}"
+
+
+def _in_line(found: dict[str, float | None], words: Callable[[float], str], late: str) -> str:
+    """'12m (11m–14m)'."""
+    median, *between = _told(found, words, late).splitlines()
+    return f"{median} ({between[0]})" if between else median
 
 
 def _one(value: float | None, words: Callable[[float], str], late: str) -> str:

@@ -8,18 +8,27 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, Final, TextIO
 
 import click
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
-PIPED_WIDTH = 120
+PIPED_WIDTH: Final = 120
+NARROW: Final = 90
+"""Columns below which our tables break words, where they have to break lines."""
 
 
-def console() -> Console:
-    """Standard output."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=PIPED_WIDTH if piped else None, highlight=False, soft_wrap=False)
+def console(file: TextIO | None = None, *, piped_width: int = PIPED_WIDTH) -> Console:
+    """`file`, or standard output; `piped_width` where that is no terminal and COLUMNS does not say otherwise."""
+    piped = not (file or sys.stdout).isatty() and "COLUMNS" not in os.environ
+    return Console(file=file, width=piped_width if piped else None, highlight=False, soft_wrap=False)
+
+
+def has_room(out: Console, table: Table, *, least: int = NARROW) -> bool:
+    """Whether `table` can be read on `out`, whole or on `least` columns; else lines had better say the same."""
+    return out.width >= least or Measurement.get(out, out.options.update(max_width=1_000), table).maximum <= out.width
 
 
 def colour() -> bool | None:

@@ -158,3 +158,35 @@ async def test_a_model_that_answers_nobody_keeps_nobody_from_going_back_to_the_r
     world.requests = 0.0
     world.apply(large=100, small=0, rollout=STEPS)
     await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+
+
+async def moving_on(*, had: int) -> tuple[World, Ticker]:
+    """In the first step from `had` % of small to 80 %."""
+    world = World()
+    ticker = world.ticker()
+    world.apply(large=100 - had, small=had, rollout=STEPS)
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=20, small=80, rollout=STEPS)
+    await run_until(world, ticker, lambda status: bool((status.get("objectives") or [{}])[0].get("candidateRequests")))
+    return world, ticker
+
+
+@pytest.mark.parametrize("had", [0, 40])
+async def test_what_the_failing_model_keeps_is_said_because_nobody_watches_it_there(had: int) -> None:
+    world, ticker = await moving_on(had=had)
+    world.bad_share = {"small-v1": 0.3}
+    await run_until(world, ticker, in_phase("RolledBack"))
+    await run(world, ticker, 60)
+
+    (told,) = [each.message for each in world.events if each.reason is Reason.ROLLED_BACK]
+    for said in (told, world.status["message"]):
+        assert "small is worse on errors than allowed" in said
+        assert ("small keeps the 40 % that it had before, and is not watched there" in said) == (had == 40)
+
+
+async def test_of_an_attempt_that_a_person_ended_nobody_is_said_to_fail() -> None:
+    world, ticker = await moving_on(had=40)
+    world.act("abort")
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+    assert "keeps" not in world.status["message"]

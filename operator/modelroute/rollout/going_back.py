@@ -8,6 +8,7 @@ from typing import Final
 from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
+from modelroute.rollout.harm import keeps
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.reasons import Reason
@@ -139,7 +140,7 @@ def _done(record: Record, remark: str, now: float) -> Decision:
     serial = record.progress.serial + 1
     done = Record(attempt, replace(record.progress, stage=stage, finished_at=now, serial=serial))
     why = verdict.message if verdict else "no reason was kept"
-    message = f"attempt {attempt.number} is back at {in_words(weights_of(done))}{remark}: {why}"
+    message = f"attempt {attempt.number} is back at {in_words(weights_of(done))}{remark}: {why}{keeps(done)}"
     return Decision(
         Phase.HOLDING if blameless else Phase.ROLLED_BACK,
         Reason.SPEC_CHANGED if blameless else Reason.ROLLED_BACK,

@@ -7,6 +7,7 @@ from modelroute.analysis.engine import Assessment
 from modelroute.rollout.attempt import Record, Verdict
 from modelroute.rollout.consume import is_settling
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import percent
 from modelroute.rollout.words import count, evidence
 
 
@@ -29,6 +30,20 @@ def harm_in(record: Record, assessment: Assessment, scrape_interval_s: float, no
         now,
         objective="" if worst is None or silent is not None else worst.objective,
         candidate=silent.candidate if silent is not None else "" if worst is None else worst.candidate,
+    )
+
+
+def keeps(record: Record) -> str:
+    """A sentence about the traffic that the candidate to blame has all the same, because it had it before; else ""."""
+    verdict = record.progress.verdict
+    if verdict is None or verdict.reason is not Reason.HARM_DETECTED:
+        return ""
+    had = next((arm.stable for arm in record.attempt.candidates if arm.name == verdict.candidate), 0)
+    if not had:
+        return ""
+    return (
+        f". {verdict.candidate} keeps the {percent(had)} that it had before, and is not watched there: lower its weight"
+        " if it fails there as well"
     )
 
 

@@ -8,6 +8,7 @@ from modelroute.analysis.design import Action
 from modelroute.rollout.attempt import Stage, comparisons_of, weights_of
 from modelroute.rollout.decision import Decision, Phase, RouteOrder
 from modelroute.rollout.gates import CONTENDED
+from modelroute.rollout.harm import keeps
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
@@ -169,7 +170,8 @@ def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision |
     if refused is None or refused.revision != plan.revision or wants_retry(seen):
         return None
     gone = " (its ModelRollout is gone, or is of another route)" if seen.record is None else ""
-    told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}"
+    still = "" if seen.record is None else keeps(seen.record)
+    told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}{still}"
     retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
     message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
     return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)

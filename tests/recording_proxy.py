@@ -76,6 +76,8 @@ class Recording:
     used: set[Right] = field(default_factory=set)
     asked: list[Right] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    answered: list[tuple[Right, int]] = field(default_factory=list)
+    """What the API server answered, with its HTTP status, in the order of the answers."""
     choose: Choose = lambda _right: None
     first: dict[str, bytes] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -151,6 +153,8 @@ def recording(server: str, ca: Path) -> Iterator[Recording]:
             try:
                 connection.request(self.command, self.path, body, headers)
                 with connection.getresponse() as answer:
+                    if (right := right_for(self.command, self.path)) is not None:
+                        made.answered.append((right, answer.status))
                     if answer.status == 403:
                         made.refused.add(f"{self.command} {self.path}")
                     if loses:

@@ -46,10 +46,11 @@ def scene(stack: Stack, namespace: str) -> Iterator[Scene]:
 
 
 def roles(namespace: str) -> list[Json]:
-    """A ServiceAccount with the chart's rights in one namespace, a Lease there, and nothing elsewhere."""
+    """A ServiceAccount with the chart's rights in one namespace, to the one Lease there too, and nothing elsewhere."""
     rbac = "rbac.authorization.k8s.io"
-    lease = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
-    rules = [*yaml.safe_load(ROLE.read_text(encoding="utf-8"))["rules"], lease]
+    leases: Json = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    lease = [{**leases, "verbs": ["create"]}, {**leases, "resourceNames": [LEASE], "verbs": ["get", "update"]}]
+    rules = [*yaml.safe_load(ROLE.read_text(encoding="utf-8"))["rules"], *lease]
     at = {"name": ACCOUNT, "namespace": namespace}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": at},
@@ -76,8 +77,8 @@ def apply(scene: Scene, *, small: int, **first_step: Any) -> None:
 
 
 def settings(scene: Scene) -> Json:
-    terms = {"leaseDuration": "6s", "renewDeadline": "4s", "retryPeriod": "1s"}
-    return {"leaderElection": {"enabled": True, "namespace": scene.namespace, "name": LEASE, **terms}}
+    """With the Lease's own terms: one that is silent for 15 s is no leader any more."""
+    return {"leaderElection": {"enabled": True, "namespace": scene.namespace, "name": LEASE}}
 
 
 def holder(scene: Scene) -> str:
@@ -85,41 +86,74 @@ def holder(scene: Scene) -> str:
     return str((json.loads(found)["spec"] if found else {}).get("holderIdentity") or "")
 
 
-def test_of_two_replicas_one_writes_and_a_leader_that_was_stopped_for_a_while_ends(
+ROUTE_WRITE = Right("gateway.networking.k8s.io", "httproutes", "patch")
+STOPPED_S = 30.0
+
+
+def test_of_two_replicas_one_writes_and_a_leader_that_was_stopped_for_30_s_changes_nothing_any_more(
     stack: Stack, scene: Scene, tmp_path: Path
 ) -> None:
+    """It is stopped while its order of the first step is on the wire; that arrives when the other has given the second.
+
+    The Lease keeps it from writing once it goes on; that order carries a resourceVersion, and is a conflict.
+    """
     scene.add_model("large-v1", seed=1)
     scene.add_model("small-v1", seed=2)
+    is_held, let_go = threading.Event(), threading.Event()
+
+    def hold_one(right: Right) -> None:
+        if right == ROUTE_WRITE and not is_held.is_set():
+            is_held.set()
+            let_go.wait(300.0)
+
     with recording(stack.apiserver_url, stack.admin.ca) as one, recording(stack.apiserver_url, stack.admin.ca) as two:
-        first = scene.start_operator(
-            kubeconfig=namespaced_kubeconfig(scene, one, tmp_path / "one"), settings=settings(scene)
-        )
-        wait_until(lambda: holder(scene), what="the first leads")
+        config = namespaced_kubeconfig(scene, one, tmp_path / "one")
+        first = scene.start_operator(kubeconfig=config, settings=settings(scene))
+        leader = wait_until(lambda: holder(scene), what="the first leads", timeout_s=60)
         scene.start_operator(kubeconfig=namespaced_kubeconfig(scene, two, tmp_path / "two"), settings=settings(scene))
         apply(scene, small=0)
         wait_until(lambda: scene.status(NAME).get("phase") == "Stable", what="it is Stable", timeout_s=60)
-        load = scene.start_load(rate=50.0, duration_s=240.0, seed=3)
-        apply(scene, small=40, minDuration="20s")
-        wait_until(lambda: scene.status(NAME).get("step") == "1/2", what="the rollout is under way", timeout_s=60)
-        leader = holder(scene)
+        load = scene.start_load(rate=50.0, duration_s=400.0, seed=3)
+        wait_until(lambda: two.asked, what="the second stands by", timeout_s=60)
+        one.choose = hold_one
+        apply(scene, small=40)
+        wait_until(is_held.is_set, what="the first orders the first step", timeout_s=90)
+        first.pause()
+        stopped_at = time.monotonic()
+        one.asked.clear()
+        one.answered.clear()
         assert not written(two), "the one that stands by writes nothing"
 
-        first.pause()
-        wait_until(lambda: holder(scene) not in {"", leader}, what="the second leads", timeout_s=30)
-        one.asked.clear()
-        time.sleep(3.0)  # the stopped one stays stopped while the other works; another process's clock is no fake one
+        wait_until(lambda: holder(scene) not in {"", leader}, what="the second leads", timeout_s=120)
+        wait_until(
+            lambda: time.monotonic() - stopped_at >= STOPPED_S and scene.weights(NAME).get("small-v1") == 4_000,
+            what="the first has been stopped for 30 s, and the second has moved the rollout on",
+            timeout_s=180,
+        )
+        let_go.set()
+        late = wait_until(
+            lambda: [status for right, status in one.answered if right == ROUTE_WRITE],
+            what="the order that was on the wire arrives",
+        )
+        assert late == [409], "it was of a route that has changed since"
         first.resume()
-        assert first.wait(timeout_s=20) == LOST_EXIT_CODE
-        assert not written(one), "what woke up too late writes nothing"
-
+        assert first.wait(timeout_s=60) == LOST_EXIT_CODE
+        again = scene.start_operator(kubeconfig=config, settings=settings(scene))
         wait_until(
             lambda: (scene.status(NAME).get("phase"), scene.status(NAME).get("attempt")) == ("Stable", 1),
             what="the second ends what the first began",
-            timeout_s=90,
+            timeout_s=120,
         )
+        wait_until(lambda: "leads" in again.log.read_text(encoding="utf-8"), what="it is told who leads", timeout_s=60)
+        assert not written(one), "neither what woke up too late writes, nor what was started in its place"
         scene.tear_down()
         assert scene.weights(NAME) == {"large-v1": 6_000, "small-v1": 4_000}
+        (rollout,) = scene.rollouts()
+        ends = [window["end"] for window in rollout["status"]["windows"]]
+        assert ends == sorted(set(ends)), "each window once, in order"
         assert (one.refused, two.refused) == (set(), set()), "Roles alone are enough"
+        of_leases = {right.verb for right in one.used | two.used if right.resource == "leases"}
+        assert of_leases == {"get", "create", "update"}, "and used"
         assert failed_at_gateway(load.records()) == []
 
 

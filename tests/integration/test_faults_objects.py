@@ -6,15 +6,13 @@ docs/faults.md tells what each fault looks like to people.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, STEP, Prometheus, World, in_phase, manifest
+from tests.fakes import NAME, STEP, in_phase, manifest
 from tests.integration.live_world import LiveWorld, live_world
 from tests.recording_proxy import Refuse
 
@@ -22,8 +20,6 @@ from devstack.stack import Stack
 from devstack.waiting import wait_until
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError
-from modelroute.metrics.reading import RouteQuery
-from modelroute.rollout.evidence import WindowReading
 
 Json = dict[str, Any]
 HELD: Json = {"steps": [{**STEP, "progress": 50, "minDuration": "1h"}, {**STEP, "progress": 100}]}
@@ -388,109 +384,3 @@ async def test_an_operator_that_comes_back_after_another_version_wrote_goes_on(l
     await live.until(live.ticker(), in_phase("Stable", attempt=1))
 
     assert live.small == 4_000
-
-
-# One among many.
-
-
-async def test_one_poisoned_object_among_200_keeps_no_other_from_its_rollout() -> None:
-    worlds = [World() for _ in range(200)]
-    tickers = [world.ticker() for world in worlds]
-    for world in worlds:
-        world.apply(large=60, small=40)
-    poisoned = worlds[77].get("modelroutes")
-    poisoned["spec"]["models"] = "not a list"
-    failures: set[int] = set()
-    for _ in range(4):
-        for index, (world, ticker) in enumerate(zip(worlds, tickers, strict=True)):
-            try:
-                delay = await ticker.tick(NAMESPACE, NAME)
-                world.now += delay or 5.0
-            except ModelRouteError:
-                failures.add(index)
-                world.now += 5.0
-
-    assert failures == {77}
-    assert {world.status["phase"] for index, world in enumerate(worlds) if index != 77} <= {
-        "Pending",
-        "Stable",
-        "Progressing",
-    }
-    assert all(world.get("httproutes") for index, world in enumerate(worlds) if index != 77)
-    assert not worlds[77].journal
-
-
-class OfEach(Prometheus):
-    """Counts by the weights of the route that is asked for."""
-
-    def __init__(self, live: LiveWorld) -> None:
-        super().__init__(live)
-        self._live = live
-
-    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
-        self._live.route = query.route
-        return await super().read(query)
-
-
-def apply_many(live: LiveWorld, names: list[str], *, small: int) -> None:
-    """All of them in one apply, each under a host name of its own."""
-    bodies = []
-    for name in names:
-        body = manifest(large=100 - small, small=small, hostnames=[f"{name}.{live.namespace}.example.com"])
-        body["metadata"] = {"name": name, "namespace": live.namespace}
-        bodies.append(body)
-    live.stack.apply(*bodies)
-
-
-def phases(live: LiveWorld) -> dict[str, tuple[str, int]]:
-    """Phase and attempt by name."""
-    listed = live.stack.admin.get(f"/apis/modelroute.dev/v1alpha1/namespaces/{live.namespace}/modelroutes")["items"]
-    status = {each["metadata"]["name"]: each.get("status") or {} for each in listed}
-    return {name: (each.get("phase", ""), each.get("attempt", 0)) for name, each in status.items()}
-
-
-async def test_one_poisoned_object_among_many_on_the_api_server_holds_up_no_other(live: LiveWorld) -> None:
-    """The 200 are in memory; here are as many as a test has time for, on real parts."""
-    live.stack.create_gateway(live.namespace, "inference", hostname=f"*.{live.namespace}.example.com")
-    names = [f"route-{number:02}" for number in range(10)]
-    poisoned = names[4]
-
-    async def round_of_ticks(ticker: Ticker) -> None:
-        for name in names:
-            with contextlib.suppress(ModelRouteError):
-                await ticker.tick(live.namespace, name)
-        live.now += 5.0
-
-    async def until(ticker: Ticker, holds: Callable[[dict[str, tuple[str, int]]], bool]) -> None:
-        for _ in range(40):
-            await round_of_ticks(ticker)
-            if holds(phases(live)):
-                return
-        raise AssertionError(f"never; last: {phases(live)}")
-
-    def operator() -> Ticker:
-        made = live.ticker()
-        return replace(made, ports=replace(made.ports, readers={"default": OfEach(live)}))
-
-    first = operator()
-    apply_many(live, names, small=0)
-    await until(first, lambda found: {phase for phase, _ in found.values()} == {"Stable"})
-    apply_many(live, names, small=40)
-    await until(first, lambda found: all(attempt == 1 for _, attempt in found.values()))
-    record = next(each for each in live.rollouts() if each["spec"]["modelRoute"] == poisoned)
-    live.stack.kubectl(
-        "patch",
-        "modelrollout",
-        record["metadata"]["name"],
-        "-n",
-        live.namespace,
-        "--subresource=status",
-        "--type=merge",
-        f"--patch={json.dumps({'status': {'engineState': 'poison', 'stepIndex': 99}})}",
-    )
-    well = set(names) - {poisoned}
-    await until(operator(), lambda found: all(found[name] == ("Stable", 1) for name in well))
-
-    assert phases(live)[poisoned][0] != "Stable"
-    live.route = poisoned
-    assert live.small <= 2_000

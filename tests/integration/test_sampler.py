@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
+import secrets
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.gateway_site import Site, from_now, gateway_site, totals, windows_until_now
 
 from controlplane import programs
 from devstack.http import answers
@@ -29,130 +28,18 @@ from devstack.waiting import wait_until
 from modelroute.errors import Unavailable
 from modelroute.metrics.judge import Judge
 from modelroute.metrics.prometheus import Prometheus, PrometheusServer
-from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
+from modelroute.metrics.reading import CounterQuery, Metric, ObjectiveQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.selectors import Question, promql_quote, re2_quote, selector
 from modelroute.metrics.traefik import Traefik
 from modelroute.rollout.evidence import Tokens
 from modelroute.rollout.reasons import Reason
 
-WINDOW_S, SCRAPE_S = 5.0, 1.5
-BORN = time.time()
-
-
-@dataclass
-class Backend:
-    """Nothing but faults: /CODE answers with the code, /slow takes 0.6 s. Its judge says what it is told to."""
-
-    address: str
-    verdicts: Counter[str] = field(default_factory=Counter)
-    counters: dict[str, int] = field(default_factory=dict)
-    """Of the application's own, by name with labels."""
-
-
-@contextmanager
-def backend(ip: str, name: str) -> Iterator[Backend]:
-    made = Backend(f"{ip}:8000")
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = b"ok"
-            if self.path == "/metrics":
-                lines = [f"process_start_time_seconds {BORN}"]
-                lines += [f'modelroute_judge_total{{verdict="{key}"}} {n}' for key, n in sorted(made.verdicts.items())]
-                lines += [f"{name} {n}" for name, n in sorted(made.counters.items())]
-                content = ("\n".join(lines) + "\n").encode()
-            elif self.path == "/slow":
-                time.sleep(0.6)  # a slow answer: its duration is what the gateway is to measure
-            self.send_response(int(self.path[1:]) if self.path[1:].isdigit() else 200)
-            self.send_header("content-type", "text/plain; version=0.0.4")
-            self.send_header("content-length", str(len(content)))
-            self.send_header("x-arm", name)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer((ip, 8000), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@dataclass
-class Site:
-    """One route with two arms of its own on the stack."""
-
-    stack: Stack
-    namespace: str
-    large: Backend
-    small: Backend
-    query: RouteQuery
-    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def send(self, paths: Sequence[str]) -> Counter[tuple[str, str]]:
-        """One request each; how often which arm answered which path."""
-        seen: Counter[tuple[str, str]] = Counter()
-        for path in paths:
-            request = urllib.request.Request(
-                self.stack.gateway_url + path, headers={"Host": f"{self.namespace}.example.com"}
-            )
-            try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    headers = answer.headers
-            except urllib.error.HTTPError as error:
-                headers = error.headers
-                error.close()
-            seen[headers.get("x-arm", ""), path] += 1
-        self.seen += seen
-        return seen
-
-    def apply_route(self, *services: str) -> None:
-        refs = [{"name": service, "port": 8000, "weight": 1} for service in services]
-        route: dict[str, Any] = {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": "HTTPRoute",
-            "metadata": {"name": self.query.route, "namespace": self.namespace},
-            "spec": {
-                "parentRefs": [{"name": "inference"}],
-                "hostnames": [f"{self.namespace}.example.com"],
-                "rules": [{"backendRefs": refs}],
-            },
-        }
-        self.stack.apply(route)
-
 
 @pytest.fixture
 def site(stack: Stack, namespace: str) -> Iterator[Site]:
-    stack.create_gateway(namespace, hostname=f"{namespace}.example.com")
-    large_ip, small_ip = (stack.create_service(namespace, name) for name in ("large--llm", "small"))
-    arms = (
-        ArmQuery("large", namespace, "large--llm", 8000),
-        ArmQuery("small", namespace, "small", 8000),
-    )
-    objectives = (
-        ObjectiveQuery("errors", Metric.ERROR_RATE),
-        ObjectiveQuery("slow", Metric.LATENCY_ABOVE, threshold_s=0.4),
-        ObjectiveQuery("safety", Metric.SAFETY_VIOLATION_RATE, min_coverage=0.5),
-    )
-    since = time.time() // WINDOW_S * WINDOW_S
-    query = RouteQuery(namespace, "support.chat", 0, arms, objectives, since, math.inf, WINDOW_S)
-    with backend(large_ip, "large") as large, backend(small_ip, "small") as small:
-        made = Site(stack, namespace, large, small, query)
-        made.apply_route("large--llm", "small")
-        for service, each in (("large--llm", large), ("small", small)):
-            stack.add_scrape_target(each.address, namespace=namespace, service=service)
-        wait_until(lambda: made.send(["/warm-up"])["", "/warm-up"] == 0, what="the route is programmed")
+    with gateway_site(stack, namespace) as made:
         yield made
-        for each in (large, small):
-            stack.remove_scrape_target(each.address)
 
 
 @pytest.fixture
@@ -160,34 +47,6 @@ def sampler(stack: Stack) -> Iterator[Sampler]:
     server = PrometheusServer("default", stack.prometheus_url, scrape_interval_s=1.0)
     with ThreadPoolExecutor(2) as executor:
         yield Sampler(server, executor)
-
-
-async def windows_until_now(sampler: Sampler, query: RouteQuery) -> list[WindowReading]:
-    """All windows from `since` to the one with the next scrape: what was counted before the call is in them."""
-    last = math.ceil((time.time() + SCRAPE_S) / WINDOW_S) * WINDOW_S
-    found: list[WindowReading] = []
-    async with asyncio.timeout(60):
-        while query.since < last:
-            windows = await sampler.read(replace(query, until=last))
-            found += windows
-            query = replace(query, since=windows[-1].end if windows else query.since)
-            await asyncio.sleep(0 if windows else 0.3)
-    return found
-
-
-async def from_now(sampler: Sampler, query: RouteQuery) -> RouteQuery:
-    """The query from the first cut on after which the gateway is known to be scraped, and all before it is counted."""
-    while True:
-        windows = await windows_until_now(sampler, query)
-        query = replace(query, since=windows[-1].end)
-        if windows[-1].completions:
-            return query
-
-
-def totals(windows: Sequence[WindowReading], objective: str, arm: str) -> tuple[float, float, float]:
-    """Requests, bad ones as compared (at the first boundary) and absolutely, over all windows that are known."""
-    known = [window.outcomes[objective, arm] for window in windows if (objective, arm) in window.outcomes]
-    return sum(one.total for one in known), sum(one.compared[0] for one in known), sum(one.absolute for one in known)
 
 
 async def test_the_windows_add_up_to_what_the_client_saw(site: Site, sampler: Sampler) -> None:
@@ -215,6 +74,23 @@ async def test_the_windows_add_up_to_what_the_client_saw(site: Site, sampler: Sa
         arms=tuple(replace(arm, index=place) for place, arm in enumerate(query.arms)),
     )
     assert (await windows_until_now(sampler, exact))[: len(windows)] == windows
+
+
+async def test_names_at_their_limits_are_counted_and_told_apart(stack: Stack, sampler: Sampler) -> None:
+    """Namespace and Services of 63 characters, which differ in the last one, and a route of 253."""
+    namespace = stack.create_namespace("n" * 57 + secrets.token_hex(3))
+    route = ".".join(["r" * 63] * 3 + ["r" * 61])
+    with gateway_site(stack, namespace, route=route, services=("s" * 62 + "l", "s" * 62 + "s")) as site:
+        query = await from_now(sampler, site.query)
+        seen = await asyncio.to_thread(site.send, ["/200"] * 30 + ["/503"] * 5)
+        site.small.verdicts.update({"pass": 15, "violation": 2})
+        windows = await windows_until_now(sampler, query)
+
+    for arm in ("large", "small"):
+        total = sum(n for (who, _), n in seen.items() if who == arm)
+        assert totals(windows, "errors", arm) == (total, seen[arm, "/503"], seen[arm, "/503"])
+    assert totals(windows, "safety", "small") == (17, 2, 2)
+    stack.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 async def test_a_scrape_that_does_not_honour_labels_is_read_under_the_name_that_it_gives_them(

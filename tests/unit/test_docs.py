@@ -54,6 +54,31 @@ def test_every_relative_link_leads_to_something(page: Path) -> None:
     assert dead == []
 
 
+def test_every_test_that_the_page_of_faults_names_is_there() -> None:
+    found = list(named_tests(DOCS / "faults.md"))
+
+    missing = [(file, test) for file, test in found if not is_defined(test, source(file))]
+    assert missing == []
+    assert len(found) > 100, "they were read"
+
+
+def named_tests(page: Path) -> Iterator[tuple[str, str]]:
+    """Every file and every test of it that a page names; a file alone comes with no test."""
+    file = ""
+    for named, test in re.findall(r"(\w+/test_\w+\.py)|::(test_\w+)", page.read_text(encoding="utf-8")):
+        file = named or file
+        yield file, test
+
+
+def is_defined(test: str, where: str) -> bool:
+    return (f"def {test}(" if test else "def test_") in where
+
+
+def source(file: str) -> str:
+    path = ROOT / "tests" / file
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def test_every_page_is_listed_in_the_overview() -> None:
     overview = (DOCS / "README.md").read_text(encoding="utf-8")
 

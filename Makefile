@@ -18,7 +18,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup setup-eval programs demo test test-eval eval-real lint unit property integration e2e bench-stats bench-plugin mutants soak up down crds dashboards fields states pictures krew lock clean
+.PHONY: help setup setup-eval programs demo test test-eval eval-real node lint unit property integration e2e bench-stats bench-plugin mutants soak up down crds dashboards fields states pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ integration: programs ## tests against a real API server and a real stack
 
 e2e: programs ## whole rollouts on real Traefik and Prometheus
 	$(PY) -m pytest $(STACKS) tests/e2e
+
+node: programs charts ## the chart's pod on a real containerd and kubelet, opt-in: as root, on Debian; a quarter of an hour the first time
+	$(PY) -m node
 
 bench-stats: setup ## how often the statistics are wrong and how soon right, beside others; some minutes
 	PYTHONPATH=operator:. $(PY) -m tests.bench.bench_speed

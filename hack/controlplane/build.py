@@ -34,15 +34,22 @@ def module_key(module: str, *more: bytes) -> str:
 
 def recipe(program: str) -> Recipe:
     match program:
-        case "kube-apiserver" | "kube-controller-manager":
+        case "kube-apiserver" | "kube-controller-manager" | "kubelet" | "kube-scheduler":
             version = versions.kubernetes()
             about = "k8s.io/component-base/version"
             stamp = (
                 f"-X {about}.gitVersion=v{version} -X {about}.gitMajor={version.major}"
                 f" -X {about}.gitMinor={version.minor}"
             )
-            packages = tuple(f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager"))
-            return Recipe("kubernetes", str(version), packages, ("-ldflags", f"-s -w {stamp}"), minutes=10)
+            of_a_node = program in ("kubelet", "kube-scheduler")
+            names = ("kubelet", "kube-scheduler") if of_a_node else ("kube-apiserver", "kube-controller-manager")
+            return Recipe(
+                "node" if of_a_node else "kubernetes",
+                str(version),
+                tuple(f"k8s.io/kubernetes/cmd/{name}" for name in names),
+                ("-ldflags", f"-s -w {stamp}"),
+                minutes=2 if of_a_node else 10,
+            )
         case "prometheus" | "promtool":
             version = versions.prometheus()
             stamp = f"-X github.com/prometheus/common/version.Version={version}"

@@ -15,7 +15,9 @@ from controlplane.probe import version_of
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "traefik", "prometheus")
 CHART_NAMES = ("helm", "helm-unittest", "kubeconform", "actionlint")
 """What the tests of the chart and of the workflows need beside; nothing else does."""
-_BUILT = ("kube-apiserver", "kube-controller-manager", "prometheus", "promtool", *CHART_NAMES)
+NODE_NAMES = ("kubelet", "kube-scheduler")
+"""What `make node` needs beside these."""
+_BUILT = ("kube-apiserver", "kube-controller-manager", "prometheus", "promtool", *CHART_NAMES, *NODE_NAMES)
 
 
 class Origin(StrEnum):

@@ -105,7 +105,7 @@ def accepted(name: str) -> Accepted:
     server = kubernetes()
     lowest, highest = server.minor - 1, server.minor + 1
     match name:
-        case "kube-apiserver" | "kube-controller-manager":
+        case "kube-apiserver" | "kube-controller-manager" | "kubelet" | "kube-scheduler":
             return Accepted(f"{server.major}.{server.minor}", lambda v: v.numbers[:2] == server.numbers[:2])
         case "kubectl":
             return Accepted(

@@ -1,0 +1,44 @@
+"""`python -m node.forward LISTEN=TARGET …`, each HOST:PORT: hands connections on, as kube-proxy would.
+
+What pods need of this machine listens on loopback, which they have one of their own of.
+"""
+
+import asyncio
+import sys
+from contextlib import closing, suppress
+
+
+async def forward(listen: str, target: str) -> None:
+    """For ever."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer), suppress(OSError):
+            there, back = await asyncio.open_connection(*_parts(target))
+            with closing(back):
+                await asyncio.gather(_copy(reader, back), _copy(there, writer))
+
+    server = await asyncio.start_server(serve, *_parts(listen))
+    await server.serve_forever()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+def _parts(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+async def main(pairs: list[str]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for pair in pairs:
+            listen, _, target = pair.partition("=")
+            group.create_task(forward(listen, target))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

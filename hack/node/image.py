@@ -39,7 +39,8 @@ def _make_base() -> None:
     with tempfile.TemporaryDirectory(prefix="modelroute-base-") as root:
         run("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, root)
         (Path(root) / "usr" / "bin" / "python").symlink_to("python3")
-        shutil.rmtree(Path(root) / "var" / "cache" / "apt")
+        for needless in ("var/cache/apt", "var/lib/apt/lists"):
+            shutil.rmtree(Path(root) / needless)
         base = _buildah("from", "scratch")
         _buildah("copy", "--quiet", base, root, "/")
         _buildah("config", "--env=PATH=/usr/sbin:/usr/bin:/sbin:/bin", base)

@@ -1,7 +1,8 @@
 """The chart on a real API server: installed with rights in one namespace, upgraded with a rollout in flight, removed.
 
 There is no kubelet, so the operator runs as a process, with the ServiceAccount's token and the ConfigMap's content:
-what it may do and what it is told is the chart's.
+what it may do and what it is told is the chart's, and it finds its way to the API server as a pod does. `make node`
+runs a real pod.
 """
 
 from __future__ import annotations
@@ -36,6 +37,21 @@ SYSTEM, RELEASE, FULL_NAME = "packaged", "mr", "mr-modelroute"
 # Where there is no history to take an older version from: the field that its CRD does not know yet.
 NEW_FIELD = "guard"
 STEPS = [{"progress": 50, "minDuration": "25s", "minRequests": 30}, {"progress": 100, "minDuration": "5s"}]
+AS_IN_A_POD = """
+import pwd, sys
+from kubernetes.config import incluster_config
+
+incluster_config.SERVICE_TOKEN_FILENAME, incluster_config.SERVICE_CERT_FILENAME = sys.argv[1:3]
+del sys.argv[1:3]
+
+def nobody(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+pwd.getpwuid = nobody
+from modelroute.cli.main import main
+main()
+"""
+"""Without a kubeconfig and a name for its user, with the files that a kubelet mounts, wherever they lie here."""
 Json = dict[str, Any]
 
 
@@ -140,14 +156,24 @@ def get(stack: Stack, *what: str) -> Json:
 
 
 def start_operator(stack: Stack, tmp_path: Path, name: str, source: Path) -> Process:
-    """The operator of `source` as the Deployment would run it."""
+    """The operator of `source` as the Deployment would run it; an older one with a kubeconfig, for it ran in no pod."""
     config = tmp_path / f"{name}.yaml"
     config.write_text(get(stack, "configmap", FULL_NAME, "-n", SYSTEM)["data"]["operator.yaml"])
     (container,) = get(stack, "deployment", FULL_NAME, "-n", SYSTEM)["spec"]["template"]["spec"]["containers"]
     arguments = [each.replace("/etc/modelroute/config/operator.yaml", str(config)) for each in container["args"]]
-    kubeconfig = stack.service_account_kubeconfig(SYSTEM, FULL_NAME)
-    argv: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", *arguments, "--kubeconfig", kubeconfig]
-    return stack.spawn(name, argv, {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"})
+    env = {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"}
+    if source != REPOSITORY / "operator":
+        kubeconfig = stack.service_account_kubeconfig(SYSTEM, FULL_NAME)
+        older: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", *arguments, "--kubeconfig", kubeconfig]
+        return stack.spawn(name, older, env)
+    token = tmp_path / f"{name}.token"
+    token.write_text(stack.service_account_token(SYSTEM, FULL_NAME))
+    host, _, port = stack.apiserver_url.removeprefix("https://").partition(":")
+    nameless = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")
+    argv = [sys.executable, "-c", AS_IN_A_POD, token, stack.admin.ca, *arguments]
+    return stack.spawn(
+        name, argv, {**env, **nameless, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+    )
 
 
 def own_ports(stack: Stack) -> Json:

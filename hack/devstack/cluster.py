@@ -34,10 +34,14 @@ class Cluster:
         return self.service_account_kubeconfig(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
 
     def operator_pod(self) -> tuple[Path, Mapping[str, str]]:
-        """What a pod with the operator's ServiceAccount finds: the folder of its token, and its environment."""
-        folder = self.dir / "pod"
+        """`service_account_pod` of the operator."""
+        return self.service_account_pod(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT)
+
+    def service_account_pod(self, namespace: str, name: str) -> tuple[Path, Mapping[str, str]]:
+        """What a pod with that ServiceAccount finds, for `devstack.pod`: its token's folder, and its environment."""
+        folder = self.dir / f"{namespace}-{name}.pod"
         folder.mkdir(exist_ok=True)
-        (folder / pod.TOKEN).write_text(self.service_account_token(OPERATOR_NAMESPACE, OPERATOR_ACCOUNT))
+        (folder / pod.TOKEN).write_text(self.service_account_token(namespace, name))
         (folder / pod.CA).write_bytes(Path(self.admin.ca).read_bytes())
         host, _, port = self.admin.url.rpartition("//")[2].partition(":")
         return folder, {**pod.OF_THE_IMAGE, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}

@@ -37,21 +37,6 @@ SYSTEM, RELEASE, FULL_NAME = "packaged", "mr", "mr-modelroute"
 # Where there is no history to take an older version from: the field that its CRD does not know yet.
 NEW_FIELD = "guard"
 STEPS = [{"progress": 50, "minDuration": "25s", "minRequests": 30}, {"progress": 100, "minDuration": "5s"}]
-AS_IN_A_POD = """
-import pwd, sys
-from kubernetes.config import incluster_config
-
-incluster_config.SERVICE_TOKEN_FILENAME, incluster_config.SERVICE_CERT_FILENAME = sys.argv[1:3]
-del sys.argv[1:3]
-
-def nobody(uid):
-    raise KeyError(f"getpwuid(): uid not found: {uid}")
-
-pwd.getpwuid = nobody
-from modelroute.cli.main import main
-main()
-"""
-"""Without a kubeconfig and a name for its user, with the files that a kubelet mounts, wherever they lie here."""
 Json = dict[str, Any]
 
 
@@ -161,19 +146,15 @@ def start_operator(stack: Stack, tmp_path: Path, name: str, source: Path) -> Pro
     config.write_text(get(stack, "configmap", FULL_NAME, "-n", SYSTEM)["data"]["operator.yaml"])
     (container,) = get(stack, "deployment", FULL_NAME, "-n", SYSTEM)["spec"]["template"]["spec"]["containers"]
     arguments = [each.replace("/etc/modelroute/config/operator.yaml", str(config)) for each in container["args"]]
-    env = {"PYTHONPATH": str(source), "PYTHONUNBUFFERED": "1"}
-    if source != REPOSITORY / "operator":
-        kubeconfig = stack.service_account_kubeconfig(SYSTEM, FULL_NAME)
-        older: list[str | Path] = [sys.executable, "-m", "modelroute.cli.main", *arguments, "--kubeconfig", kubeconfig]
-        return stack.spawn(name, older, env)
-    token = tmp_path / f"{name}.token"
-    token.write_text(stack.service_account_token(SYSTEM, FULL_NAME))
-    host, _, port = stack.apiserver_url.removeprefix("https://").partition(":")
-    nameless = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "")
-    argv = [sys.executable, "-c", AS_IN_A_POD, token, stack.admin.ca, *arguments]
-    return stack.spawn(
-        name, argv, {**env, **nameless, "KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
-    )
+    own = source == REPOSITORY / "operator"
+    paths = f"{source}:{REPOSITORY / 'hack'}" if own else str(source)
+    env = {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+    argv: list[str | Path] = [sys.executable, "-m"]
+    if own:
+        folder, of_pod = stack.service_account_pod(SYSTEM, FULL_NAME)
+        return stack.spawn(name, [*argv, "devstack.pod", folder, "modelroute.cli.main", *arguments], {**env, **of_pod})
+    kubeconfig = stack.service_account_kubeconfig(SYSTEM, FULL_NAME)
+    return stack.spawn(name, [*argv, "modelroute.cli.main", *arguments, "--kubeconfig", kubeconfig], env)
 
 
 def own_ports(stack: Stack) -> Json:

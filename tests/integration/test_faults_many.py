@@ -1,4 +1,4 @@
-"""One poisoned object among 200: whatever is wrong with it, the others go on as ever."""
+"""One poisoned object among 200, on a real API server and gateway and, poisoned more, in memory: the others go on."""
 
 from __future__ import annotations
 

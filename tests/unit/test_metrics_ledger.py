@@ -151,6 +151,21 @@ def test_a_target_that_misses_a_scrape_makes_the_window_unknown_though_another_i
     assert "target b of job gw" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("scrapes", "hint"),
+    [([-19, -3], True), ([-19, -11, -3], True), ([-18, -8, -3], False), ([-3], False)],
+    ids=["every 16 s", "every 8 s", "one missed", "seen once"],
+)
+def test_where_all_scrapes_are_too_far_apart_the_setting_is_named(scrapes: list[float], hint: bool) -> None:
+    problem = cut_two([-2, 3], scrapes).problem
+
+    assert problem is not None
+    assert problem.reason is Reason.SCRAPE_GAP
+    apart = round(scrapes[-1] - scrapes[-2]) if len(scrapes) > 1 else 0
+    said = f"; it is scraped every {apart} s, and scrapeInterval in the operator's configuration says 5 s"
+    assert problem.message == f"target b of job gw was not scraped in this window{said if hint else ''}"
+
+
 def test_a_target_gone_for_more_than_five_scrapes_is_not_waited_for_while_another_is_there() -> None:
     window = cut_two([-2, 3], [-21])
     assert window.problem is None

@@ -24,6 +24,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise
 
 from modelroute.rollout.reasons import Reason
 
@@ -31,6 +32,9 @@ GONE_AFTER_SCRAPES = 5
 """A target silent for more scrapes than this is gone, if another one is there; it is also how far back one
 looks.
 """
+
+RARELY = 1.5
+"""Scrapes that are all at least so many intervals apart are rarer than configured."""
 
 JITTER = 1.25
 """Scrapes this many intervals apart are neighbours: none was missed between them."""
@@ -222,7 +226,13 @@ def cut(
     }
     visible = {target: scrapes for target, scrapes in visible.items() if scrapes}
     if not visible:
-        return Cut({}, Problem(Reason.NO_DATA, "no instance of the source was scraped: is it a target?"))
+        return Cut(
+            {},
+            Problem(
+                Reason.NO_DATA,
+                f"no instance of the source was scraped: is it a target, scraped every {scrape_interval_s:g} s?",
+            ),
+        )
     alive = {
         target: scrapes
         for target, scrapes in visible.items()
@@ -233,7 +243,8 @@ def cut(
         if target in alive or (not strict and _is_gone(targets[target], latest, end, scrape_interval_s)):
             continue
         if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s:
-            return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window"))
+            rarely = _rarely(targets[target], scrape_interval_s)
+            return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window{rarely}"))
         if not alive:
             return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
     problem = _scraped_twice(alive) or _no_start(alive)
@@ -244,6 +255,15 @@ def cut(
     if problem:
         return Cut({}, problem)
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
+
+
+def _rarely(scrapes: Sequence[Scrape], scrape_interval_s: float) -> str:
+    """What to add where all scrapes are further apart than configured: it is the setting that has to be mended."""
+    apart_s = min((after.t - before.t for before, after in pairwise(scrapes)), default=0.0)
+    if apart_s < RARELY * scrape_interval_s:
+        return ""
+    configured = f"scrapeInterval in the operator's configuration says {scrape_interval_s:g} s"
+    return f"; it is scraped every {apart_s:.0f} s, and {configured}"
 
 
 def counted_from(spans: Mapping[TargetId, Span], start: float) -> float:

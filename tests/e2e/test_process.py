@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.test_rollout import RATE, ROUTE, in_phase, manifest, wait_for
 
 from devstack.scene import Scene
-from devstack.stack import Stack
+from devstack.stack import REPOSITORY, Stack
 from devstack.waiting import wait_until
 
 Json = dict[str, Any]
@@ -104,3 +104,26 @@ def test_a_rollback_is_notified_by_one_of_two_replicas_and_both_end_when_told_to
             assert process.wait() == 0, "it ended by itself, and cleanly"
             assert time.monotonic() - asked < ENDS_WITHIN_S
         assert "Traceback" not in leader.log.read_text(encoding="utf-8")
+
+
+def test_an_operator_that_is_there_before_its_crds_begins_anew_once_they_come(scene: Scene) -> None:
+    """As where Argo CD or a script applies the Deployment first; the kubelet starts what ended."""
+    names = [f"{plural}.modelroute.dev" for plural in ("modelroutes", "modelrollouts")]
+    scene.stack.kubectl("delete", "crd", *names)
+    try:
+        first = scene.start_operator()
+        wait_until(lambda: answers(scene.health_port, "/readyz") == 503, what="it says that it is not ready")
+        assert first.running
+    finally:
+        scene.stack.kubectl("apply", "--server-side", "-f", str(REPOSITORY / "crds"))
+        scene.stack.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", *names)
+    wait_until(lambda: not first.running, what="the first process ends by itself", timeout_s=60)
+    assert first.wait() == 0
+    assert "modelroutes are defined now" in first.log.read_text(encoding="utf-8")
+
+    scene.add_model("large-v1", seed=1)
+    scene.add_model("small-v1", seed=2)
+    scene.start_operator()
+    scene.apply(manifest(scene, large=100, small=0))
+    wait_for(scene, in_phase("Stable"), what="the next one watches them")
+    assert answers(scene.health_port, "/readyz") == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from tests import openapi_schemas
-from tests.packaging.chart import CHART, REPOSITORY, VALUES
+from tests.packaging.chart import CHART, REPOSITORY, VALUES, with_image
 
 from controlplane import programs
 from devstack.stack import Stack
@@ -40,7 +40,8 @@ def conforms(schemas: Path, manifests: str) -> subprocess.CompletedProcess[str]:
 def test_what_the_chart_makes_conforms_strictly(schemas: Path, case: str) -> None:
     helm = programs.locate("helm").path
     rendered = subprocess.run(
-        [helm, "template", "rel", CHART, "--namespace=modelroute-system", f"--values={VALUES / case}.yaml"],
+        [helm, "template", "rel", CHART, "--namespace=modelroute-system", "--values=-"],
+        input=yaml.safe_dump(with_image(yaml.safe_load((VALUES / f"{case}.yaml").read_text()))),
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
 

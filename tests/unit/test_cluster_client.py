@@ -317,6 +317,20 @@ async def test_a_json_patch_reaches_the_server_as_one(tmp_path: Path) -> None:
     assert json.loads(body) == operations
 
 
+@pytest.mark.parametrize(
+    "body", ['{"items": null, "metadata": {}}', '{"items": [], "metadata": {}}', '{"metadata": {}}']
+)
+async def test_a_list_of_nothing_is_empty_however_it_is_written(tmp_path: Path, body: str) -> None:
+    """The API server says null where only metadata was asked for."""
+    with server(answering(200, body)) as url:
+        objects = objects_at(tmp_path, url)
+        try:
+            assert await objects.names(MODEL_ROUTES) == []
+            assert await objects.list(MODEL_ROUTES, "chat", labels="") == []
+        finally:
+            objects.close()
+
+
 def test_the_token_for_others_is_the_bare_one_in_a_pod_and_with_a_kubeconfig(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from kopf._cogs.structs.references import Insights, Resource
 
 from modelroute.controller.endpoints import endpoints
-from modelroute.controller.run import unreadiness
 from modelroute.controller.serving import Answer, health_page, metrics_page, serving
 from modelroute.controller.settings import Settings, TelemetrySettings
 from modelroute.controller.telemetry import Telemetry
@@ -144,15 +142,3 @@ def test_a_page_that_fails_is_an_error_and_not_a_silence(caplog: pytest.LogCaptu
         assert get(port, "/metrics")[:2] == (500, b"see the operator's log\n")
 
     assert "/metrics could not be answered" in caplog.text
-
-
-def test_the_operator_is_ready_once_it_knows_what_to_watch_and_not_without_its_crds() -> None:
-    insights = Insights()
-    assert unreadiness(insights) == "the API server has not said yet what there is to watch"
-
-    insights.ready_resources.set()
-    insights.watched_resources.add(Resource("gateway.networking.k8s.io", "v1", "httproutes"))
-    assert "knows no ModelRoutes: install the CRDs (crds/)" in unreadiness(insights)
-
-    insights.watched_resources.add(Resource("modelroute.dev", "v1alpha1", "modelroutes"))
-    assert unreadiness(insights) == ""

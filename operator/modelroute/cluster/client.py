@@ -161,7 +161,7 @@ class Objects:
 
     async def list(self, kind: Kind, namespace: str, *, labels: str) -> list[Json]:
         answer = await self._call("GET", path_of(kind, namespace), query={"labelSelector": labels})
-        items: list[Json] = answer.get("items", [])
+        items: list[Json] = answer.get("items") or []
         return items
 
     async def names(self, kind: Kind, namespace: str = "") -> Sequence[tuple[str, str]]:
@@ -170,7 +170,9 @@ class Objects:
         query = {"limit": "500"}
         while True:
             answer = await self._call("GET", path_of(kind, namespace), query=query, accept=NAMES_ONLY)
-            found += [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in answer.get("items", [])]
+            # Of metadata alone an empty list is null.
+            items = answer.get("items") or []
+            found += [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in items]
             more = (answer.get("metadata") or {}).get("continue")
             if not more:
                 return found

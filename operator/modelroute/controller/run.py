@@ -18,7 +18,6 @@ import kopf
 from kopf._cogs.structs.references import Insights
 from kopf._core.engines.peering import Identity
 
-from modelroute.api.resources import ModelRoute
 from modelroute.cluster.backends import Backends
 from modelroute.cluster.client import (
     HTTP_ROUTES,
@@ -30,7 +29,9 @@ from modelroute.cluster.client import (
 )
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
+from modelroute.controller.beside import Beside
 from modelroute.controller.counted import CountedEvents, CountedObjects, CountedSamples
+from modelroute.controller.definitions import end_once_defined, unreadiness
 from modelroute.controller.endpoints import endpoints
 from modelroute.controller.handlers import configure, register
 from modelroute.controller.leading import keep, lead, lease_of
@@ -96,16 +97,19 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
         return unreadiness(insights) if leading else ""
 
     notifier.start()
-    beside = [asyncio.create_task(pulse.beat(), name="pulse")]
+    beside = Beside(stop.set)
+    beside.start(pulse.beat(), name="pulse")
     try:
         with endpoints(settings.telemetry, telemetry, pulse.problem, not_ready, pulse.remark):
             leading = await lead(lease, stop)
             if not leading:
                 return
             if lease is not None:
-                beside.append(asyncio.create_task(keep(lease), name="lease"))
+                beside.start(keep(lease), name="lease")
             names = partial(objects.names, MODEL_ROUTES)
-            beside.append(asyncio.create_task(resync(loop, names, settings.namespaces), name="resync"))
+            beside.start(resync(loop, names, settings.namespaces), name="resync")
+            defined = end_once_defined(insights, objects.names, settings.namespaces, stop.set)
+            beside.start(defined, name="definitions")
             await kopf.operator(
                 registry=registry,
                 settings=kopf_settings,
@@ -119,23 +123,13 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
             )
     finally:
         await loop.stop()
-        for task in beside:
-            task.cancel()
+        beside.stop()
         await notifier.stop()
         if lease is not None:
             await lease.release()
         objects.close()
         for pool in queries.values():
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def unreadiness(insights: Insights) -> str:
-    """Why ModelRoutes are not watched yet, in a sentence; empty where they are."""
-    if not insights.ready_resources.is_set():
-        return "the API server has not said yet what there is to watch"
-    if not any(resource.plural == ModelRoute.PLURAL for resource in frozenset(insights.watched_resources)):
-        return "the API server knows no ModelRoutes: install the CRDs (crds/), then restart the operator"
-    return ""
 
 
 def _ports(

@@ -12,7 +12,7 @@ from modelroute.analysis.design import Action, Design
 from modelroute.analysis.evidence import Limited, State, Tally
 from modelroute.analysis.interval import Interval, time_uniform
 from modelroute.analysis.lacking import Forecast
-from modelroute.analysis.layout import FAST_SHARE, Kind, Layout, Pair, form_share, layout_of, shares
+from modelroute.analysis.layout import FAST_SHARE, Kind, Layout, Pair, form_share, layout_of
 from modelroute.analysis.limits import log_broken
 
 
@@ -161,7 +161,7 @@ def assess(design: Design, state: State) -> Assessment:
     layout = layout_of(design)
     limit = -math.log(design.alpha)
     log_e: list[float] = state.bank.log_e.tolist()
-    answering = tuple(_answering(design, layout, log_e, limit))
+    answering = tuple(_answering(layout, log_e, limit))
     findings = tuple(_findings(design, layout, state, log_e, limit))
     sums = {}
     for action in (Action.ROLL_BACK, Action.PAUSE):
@@ -179,8 +179,8 @@ def _log_sum(logs: Iterable[float]) -> float:
     return most if most == -math.inf else most + math.log(math.fsum(math.exp(value - most) for value in values))
 
 
-def _answering(design: Design, layout: Layout, log_e: Sequence[float], limit: float) -> Iterator[Answering]:
-    part = math.log(max(shares(design, Action.ROLL_BACK), 1))
+def _answering(layout: Layout, log_e: Sequence[float], limit: float) -> Iterator[Answering]:
+    part = layout.log_parts[Action.ROLL_BACK]
     for index, comparison in enumerate(layout.checked):
         (many,), (few,) = layout.of(Kind.MANY, index), layout.of(Kind.FEW, index)
         yield Answering(
@@ -211,7 +211,7 @@ def _finding(
     design: Design, layout: Layout, index: int, pair: Pair, *,
     state: State, log_e: Sequence[float], limit: float, own: Limited | None, worst: float,
 ) -> Finding:  # fmt: skip
-    part = math.log(max(shares(design, pair.objective.action), 1))
+    part = layout.log_parts[pair.objective.action]
     form = math.log(form_share(pair))
     contributions, broken = [], -math.inf
     mains = layout.of(Kind.MAIN, index)

@@ -86,7 +86,10 @@ def seen_by(layout: Layout, window: Window, recent: Recent) -> Seen:
 
     `recent` is the one after this window.
     """
-    pairs = tuple(_pair_seen(pair, window) for pair in layout.pairs)
+    requests: dict[str, float] = {}
+    for (objective, _), outcomes in window.outcomes.items():
+        requests[objective] = requests.get(objective, 0.0) + outcomes.total
+    pairs = tuple(_pair_seen(pair, window, requests.get(pair.objective.name, 0.0)) for pair in layout.pairs)
     table: list[Counts] = []
     limits = layout.margin.copy()
     for index, row in enumerate(layout.rows):
@@ -121,14 +124,14 @@ def _known(seen: _PairSeen) -> bool:
     return seen.candidate is not None and (seen.alone or seen.reference is not None)
 
 
-def _pair_seen(pair: Pair, window: Window) -> _PairSeen:
+def _pair_seen(pair: Pair, window: Window, requests: float) -> _PairSeen:
+    """`requests`: those of the objective by all arms."""
     name, comparison = pair.objective.name, pair.comparison
     candidate = _usable(window.outcomes.get((name, comparison.candidate)), pair)
     alone = comparison.reference is None or not window.asked.get(comparison.reference, 0.0) > 0
     reference = (
         None if comparison.reference is None else _usable(window.outcomes.get((name, comparison.reference)), pair)
     )
-    requests = sum(outcomes.total for (of, _), outcomes in window.outcomes.items() if of == name)
     asked, rest = (window.asked.get(arm or "", 0.0) for arm in (comparison.candidate, comparison.reference))
     return _PairSeen(candidate, reference, alone, asked * requests, rest * requests)
 

@@ -84,7 +84,7 @@ class Row:
 class Layout:
     """`rows` of the bank and the same as columns: what a window's arithmetic needs of each. Shapes (P,), (P, 16).
 
-    `places`: the rows by kind and owner.
+    `places`: the rows by kind and owner. `log_parts`: by action, ln of between how many equal parts its sum is divided.
     """
 
     pairs: tuple[Pair, ...]
@@ -101,6 +101,7 @@ class Layout:
     at_once: Flags
     thirds: Flags
     places: Mapping[tuple[Kind, int], tuple[int, ...]]
+    log_parts: Mapping[Action, float]
 
     def of(self, kind: Kind, owner: int) -> tuple[int, ...]:
         """The rows of that kind of a pair or comparison."""
@@ -173,6 +174,7 @@ def layout_of(design: Design) -> Layout:
             key: tuple(i for i, row in enumerate(rows) if (row.kind, row.owner) == key)
             for key in {(row.kind, row.owner) for row in rows}
         },
+        log_parts={action: math.log(max(shares(design, action), 1)) for action in Action},
     )
 
 

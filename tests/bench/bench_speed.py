@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from modelroute.analysis.design import Comparison, Design, Objective, Outcomes, Window
-from modelroute.analysis.engine import advance_all, assess, encode, start
+from modelroute.analysis.engine import advance_all, assess_all, encode, start
 
 ROUTES, LOOKS = 1_000, 12
 OBJECTIVES = (
@@ -40,8 +40,7 @@ def main() -> None:
         began = time.process_time()
         states = advance_all(zip([DESIGN] * ROUTES, states, windows, strict=True))
         folded = time.process_time()
-        for state in states:
-            assess(DESIGN, state)
+        assess_all((DESIGN, state) for state in states)
         folding.append(folded - began)
         looking.append(time.process_time() - folded)
     size = max(len(encode(state).encode()) for state in states)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from modelroute.analysis.design import Action, Comparison, Design, Objective, Outcomes, Window
-from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, start
+from modelroute.analysis.engine import Assessment, Knowledge, State, advance, advance_all, assess, assess_all, start
 from modelroute.analysis.layout import Kind, layout_of, least_cap
 from modelroute.analysis.mixture import ALTERNATIVES, PRIOR, Floats, kept, unspent
 from modelroute.analysis.state import ENGINE_VERSION, decode, encode, version_of
@@ -485,6 +485,27 @@ def test_many_attempts_at_once_give_the_states_that_each_gives_alone() -> None:
         one, two = advance_all([(DESIGN, one, each), (other, two, both)])
         assert (one, two) == alone
     assert advance_all([(DESIGN, one, window(5)), (other, two, window(5))]) == [one, two]
+
+
+def test_many_attempts_at_once_are_known_as_each_is_alone() -> None:
+    stricter = replace(DESIGN, beta=0.01)
+    held = Design((replace(ERRORS, margin=None, limit=0.05), ERRORS), DESIGN.comparisons)
+    several = Design((ERRORS, replace(ERRORS, name="slow")), DESIGN.comparisons)
+    attempts = []
+    for k, design in enumerate((DESIGN, stricter, held, several, DESIGN)):
+        state = start(design)
+        for look in range(1, 12):
+            one = window(5.0 * look, small=(1 + k, 100), large=(30, 900))
+            both = {**one.outcomes, **window(5.0 * look, name="slow", small=(2 + k, 100), large=(30, 900)).outcomes}
+            state = advance(design, state, replace(one, outcomes=both))
+        attempts.append((design, state))
+
+    alone = [assess(*each) for each in attempts]
+
+    assert assess_all(attempts) == alone
+    assert alone[0] != alone[1] != alone[4], "what differs is in the margins that were refuted"
+    assert [len(each.findings) for each in alone] == [1, 1, 2, 2, 1]
+    assert assess_all([]) == []
 
 
 @pytest.mark.parametrize("attempts", [1, 2, 3])

@@ -12,7 +12,7 @@ for a whole attempt with all its objectives, steps and looks.
 from __future__ import annotations
 
 from modelroute.analysis.advance import advance, advance_all, start_gate
-from modelroute.analysis.assessment import Answering, Assessment, Finding, Knowledge, assess
+from modelroute.analysis.assessment import Answering, Assessment, Finding, Knowledge, assess, assess_all
 from modelroute.analysis.evidence import MARGINS, State, Tally, start
 from modelroute.analysis.interval import Interval
 from modelroute.analysis.layout import FAST_MARGIN, FAST_SHARE
@@ -33,6 +33,7 @@ __all__ = [
     "advance",
     "advance_all",
     "assess",
+    "assess_all",
     "decode",
     "encode",
     "start",

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from modelroute.analysis.design import Action, Outcomes
-from modelroute.analysis.engine import Assessment, Knowledge, advance_all, assess
+from modelroute.analysis.engine import Assessment, Knowledge, advance_all, assess_all
 from modelroute.planning.runs import ALL, Ending, Proof, Run, Setting, Stay
 from modelroute.planning.traffic import Change, Drawn, Floats, draw
 from modelroute.rollout.attempt import Record, Step, weights_of
@@ -73,8 +73,8 @@ def simulate(
             (design, course.record.progress.engine, window_of(course.record, reading, scrape_s))
             for course, reading in zip(going, readings, strict=True)
         )
-        for index, (course, reading, engine) in enumerate(zip(going, readings, engines, strict=True)):
-            found = assess(design, engine)
+        known = assess_all((design, engine) for engine in engines)
+        for index, (course, reading, engine, found) in enumerate(zip(going, readings, engines, known, strict=True)):
             course.record = folded(course.record, reading, engine, found, scrape_s)
             _count(course, watched, drawn, index, reading)
             now = reading.end + setting.lag_s

@@ -274,7 +274,9 @@ async def test_a_rollout_holds_while_its_gateway_is_not_scraped_and_ends_once_it
         status = await ticks_until(live, ticker, lambda status: metrics(status)["reason"] == "StaleData")
         assert metrics(status)["status"] == "False"
         status = await ticks_until(live, ticker, lambda status: metrics(status)["reason"] == "NoData")
-        assert "is it a target?" in metrics(status)["message"], "once its last scrape is out of sight"
+        assert "is it a target, scraped every 1 s?" in metrics(status)["message"], (
+            "once its last scrape is out of sight"
+        )
         assert (live.small, status["step"]) == (2_000, "1/2")
         target.is_gone = False
         await ticks_until(live, ticker, in_phase("Stable", attempt=1))

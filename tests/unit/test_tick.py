@@ -525,25 +525,67 @@ async def test_a_stable_split_in_a_status_that_is_none_is_not_believed(weights: 
     assert world.weights() == BACK
 
 
+def told(world: World) -> tuple[str, str]:
+    """Reconciling and Stalled."""
+    conditions = {each["type"]: each["status"] for each in world.status["conditions"]}
+    return conditions["Reconciling"], conditions["Stalled"]
+
+
+WAITED_FOR, GIVEN_UP = ("True", "False"), ("False", "True")
+MISSING = Problem(Reason.BACKEND_NOT_FOUND, "no such Service")
+
+
+async def waiting(world: World, ticker: Ticker, seconds: float) -> list[tuple[str, str]]:
+    """What was told in that time."""
+    found, end = [], world.now + seconds
+    while world.now < end:
+        await ticker.tick(NAMESPACE, NAME)
+        found.append(told(world))
+        world.now += 15
+    return found
+
+
 async def test_a_service_that_is_missing_is_waited_for_for_five_minutes_and_then_a_person_is() -> None:
     world = World()
     ticker = world.ticker()
-    world.backends.answer = answers(Problem(Reason.BACKEND_NOT_FOUND, "no such Service"))
+    world.backends.answer = answers(MISSING)
     world.apply(large=60, small=40)
-    begun, stalled_after = world.now, None
-    told = []
-    while world.now < begun + 600:
-        await ticker.tick(NAMESPACE, NAME)
-        conditions = {each["type"]: each for each in world.status["conditions"]}
-        told.append((conditions["Reconciling"]["status"], conditions["Stalled"]["status"]))
-        if told[-1] == ("False", "True") and stalled_after is None:
-            stalled_after = world.now - begun
-        world.now += 15
 
-    assert set(told) == {("True", "False"), ("False", "True")}
-    assert stalled_after is not None
-    assert 285 <= stalled_after <= 330
-    assert told[-1] == ("False", "True")
+    found = await waiting(world, ticker, 600)
+
+    assert found == [WAITED_FOR] * 20 + [GIVEN_UP] * 20
 
     world.backends.answer = lambda _backend, _field: None
     await run_until(world, ticker, in_phase("Stable"))
+
+
+async def test_what_was_wrong_before_takes_nothing_from_the_time_that_a_service_has() -> None:
+    world = World()
+    ticker = world.ticker()
+    world.backends.answer = answers(Problem(Reason.BACKEND_NOT_FOUND, "another Service is missing"))
+    world.apply(large=60, small=40)
+    assert (await waiting(world, ticker, 600))[-1] == GIVEN_UP
+
+    world.backends.answer = answers(MISSING)
+    assert await waiting(world, ticker, 300) == [WAITED_FOR] * 20, "another problem"
+    assert await waiting(world, ticker, 15) == [GIVEN_UP]
+
+    world.apply(large=61, small=39)
+    assert await waiting(world, ticker, 300) == [WAITED_FOR] * 20, "another spec"
+    assert await waiting(world, ticker, 15) == [GIVEN_UP]
+
+
+async def test_neither_a_restart_nor_an_api_server_that_does_not_answer_begins_the_wait_anew() -> None:
+    world = World()
+    world.backends.answer = answers(MISSING)
+    world.apply(large=60, small=40)
+    await waiting(world, world.ticker(), 150)
+    ticker = world.ticker()
+    assert await waiting(world, ticker, 60) == [WAITED_FOR] * 4
+
+    world.backends.answer = answers(Unavailable("GET services: 503"))
+    assert await waiting(world, ticker, 60) == [WAITED_FOR] * 4
+    world.backends.answer = answers(MISSING)
+
+    found = await waiting(world, ticker, 60)
+    assert (found[0], found[-1]) == (WAITED_FOR, GIVEN_UP)

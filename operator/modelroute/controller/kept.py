@@ -20,7 +20,6 @@ from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import Refusal
-from modelroute.rollout.resting import BACKEND_REASONS
 from modelroute.rollout.split import TOTAL, Share, Split
 
 
@@ -68,10 +67,11 @@ def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | 
     return tuple(Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in noted)
 
 
-def noted_awaited_since(route: ModelRoute) -> float | None:
-    """Since when (unix seconds) the last status has said that a backend is missing; None where it did not."""
+def noted_since(route: ModelRoute, problem: Problem) -> float | None:
+    """Since when (unix seconds), at the longest, the last status has told of just that problem of this generation."""
+    known = problem.reason.value, problem.message, route.metadata.generation
     for each in route.status.conditions or ():
-        if each.type == ConditionType.ACCEPTED and each.reason in BACKEND_REASONS:
+        if each.type == ConditionType.ACCEPTED and (each.reason, each.message, each.observed_generation) == known:
             try:
                 return parse_instant(each.last_transition_time)
             except Invalid:

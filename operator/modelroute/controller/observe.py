@@ -10,7 +10,7 @@ from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
-from modelroute.controller.kept import Kept, kept_of, noted_awaited_since, noted_refusal, noted_split
+from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.looking import look_for, query_for, terms_for
 from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
@@ -96,6 +96,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     there = routed(
         route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)
     )
+    problems = kept.problems + there.problems
     gateway = replace(
         there.gateway,
         contended=ports.contention.is_contended((namespace, name), now),
@@ -113,7 +114,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     observation = Observation(
         name=name,
         plan=plan,
-        problems=kept.problems + there.problems,
+        problems=problems,
         record=kept.record,
         attempts=kept.attempts,
         noted=there.noted,
@@ -130,7 +131,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         look=look,
         terms=terms,
         moved_away=moved,
-        awaited_since=noted_awaited_since(route),
+        awaited_since=ports.sightings.awaited_since(route, problems[0] if problems else None, now),
         carried_at=ports.sightings.carried_at((namespace, name), kept.record),
     )
     objectives = tuple((kept.frozen or route.spec).objectives)

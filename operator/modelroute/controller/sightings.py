@@ -6,10 +6,13 @@ Kept in memory, beside what the ModelRollout and the status keep: a restarted op
 from __future__ import annotations
 
 from modelroute.api.resources import ModelRoute
+from modelroute.controller.kept import noted_since
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Phase
-from modelroute.rollout.observation import Gateway
+from modelroute.rollout.observation import Gateway, Problem
 from modelroute.rollout.places import place_of
+from modelroute.rollout.reasons import Reason
+from modelroute.rollout.resting import BACKEND_REASONS
 
 Key = tuple[str, str]
 
@@ -21,6 +24,7 @@ class Sightings:
         self._back: dict[Key, str] = {}
         self._places: dict[Key, tuple[str, float]] = {}
         self._carried: dict[Key, tuple[str, int, float]] = {}
+        self._awaited: dict[Key, tuple[str, float]] = {}
 
     def carried(self, key: Key, record: Record, now: float) -> None:
         """The route was seen to have the weights of the record's step."""
@@ -46,10 +50,27 @@ class Sightings:
             self._places[key] = place, now
         return self._places[key][1] if key in self._places else now
 
+    def awaited_since(self, route: ModelRoute, problem: Problem | None, now: float) -> float | None:
+        """Since when (unix seconds) `problem` with a backend has been waited out; None where there is none to wait for.
+
+        Another problem or another spec is waited for anew. A new process goes by the last status.
+        """
+        key = route.metadata.namespace or "", route.metadata.name
+        if problem is not None and problem.reason is Reason.BACKEND_UNKNOWN:
+            return None  # whether it is there is not known, and changes nothing of how long it was not
+        awaited = problem if problem is not None and problem.reason in BACKEND_REASONS else None
+        told = "" if awaited is None else f"{route.metadata.generation} {awaited.reason} {awaited.message}"
+        last = self._awaited.get(key)
+        if last is None or last[0] != told:
+            noted = noted_since(route, awaited) if last is None and awaited is not None else None
+            self._awaited[key] = told, now if noted is None else noted
+        return self._awaited[key][1] if awaited is not None else None
+
     def forget(self, key: Key) -> None:
         self._back.pop(key, None)
         self._carried.pop(key, None)
         self._places.pop(key, None)
+        self._awaited.pop(key, None)
 
 
 def goes_back(sightings: Sightings, route: ModelRoute, record: Record | None) -> str:

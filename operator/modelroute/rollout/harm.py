@@ -36,7 +36,7 @@ def harm_in(record: Record, assessment: Assessment, scrape_interval_s: float, no
 def keeps(record: Record) -> str:
     """A sentence about the traffic that the candidate to blame has all the same, because it had it before; else ""."""
     verdict = record.progress.verdict
-    if verdict is None or verdict.reason is not Reason.HARM_DETECTED:
+    if verdict is None or verdict.reason not in {Reason.HARM_DETECTED, Reason.GUARD_BREACHED}:
         return ""
     had = next((arm.stable for arm in record.attempt.candidates if arm.name == verdict.candidate), 0)
     if not had:

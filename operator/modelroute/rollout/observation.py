@@ -104,7 +104,7 @@ class Observation:
     `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
     seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
-    (unix seconds): since when a Service or its endpoints have been missing, None where the last look missed none.
+    (unix seconds): since when the first of the problems, where it is one with a backend, has been waited out.
     """
 
     name: str

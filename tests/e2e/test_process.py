@@ -109,8 +109,8 @@ def test_a_rollback_is_notified_by_one_of_two_replicas_and_both_end_when_told_to
 def test_an_operator_that_is_there_before_its_crds_begins_anew_once_they_come(scene: Scene) -> None:
     """As where Argo CD or a script applies the Deployment first; the kubelet starts what ended."""
     names = [f"{plural}.modelroute.dev" for plural in ("modelroutes", "modelrollouts")]
-    scene.stack.kubectl("delete", "crd", *names)
     try:
+        scene.stack.kubectl("delete", "crd", *names)
         first = scene.start_operator()
         wait_until(lambda: answers(scene.health_port, "/readyz") == 503, what="it says that it is not ready")
         assert first.running

@@ -25,14 +25,22 @@ async def test_a_task_that_is_done_or_stopped_ends_nothing(caplog: pytest.LogCap
     async def done() -> None:
         return None
 
-    async def goes_on() -> None:
-        await asyncio.Event().wait()
+    stopped: list[str] = []
 
-    beside = Beside(lambda: pytest.fail("the operator was ended"))
+    async def goes_on() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.append("pulse")
+
+    ends: list[str] = []
+    beside = Beside(lambda: ends.append("the operator"))
     beside.start(done(), name="definitions")
     beside.start(goes_on(), name="pulse")
     await asyncio.sleep(0)
     beside.stop()
-    await asyncio.sleep(0)
+    for _ in range(5):  # the tasks' ends, and what is called back for each
+        await asyncio.sleep(0)
 
+    assert (stopped, ends) == (["pulse"], [])
     assert caplog.text == ""

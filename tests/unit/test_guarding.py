@@ -78,6 +78,21 @@ async def test_harm_within_the_bake_takes_the_promotion_back_and_says_why() -> N
     assert "small breaks the bound of errors, at most 1.00%" in world.status["message"]
 
 
+async def test_a_promotion_that_goes_back_says_which_share_the_failing_model_had_before_and_keeps() -> None:
+    world = World()
+    ticker = world.ticker()
+    for large, small in ((60, 40), (20, 80)):
+        world.apply(large=large, small=small, objectives=BOUNDED, guard=RETURNING)
+        await run_until(world, ticker, in_phase("Stable"))
+    await run(world, ticker, 60)
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+    assert (world.weights()["small-v1"], world.weights()["large-v1"]) == (4_000, 6_000)
+    assert "small breaks the bound of errors" in world.status["message"]
+    assert "small keeps the 40 % that it had before, and is not watched there" in world.status["message"]
+
+
 def gateway_silent(world: World) -> None:
     world.gateway_takes = False
     world.store("httproutes", {**world.get("httproutes"), "status": {}})

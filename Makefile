@@ -40,7 +40,7 @@ lint: setup ## style, types, layers, and that crds/ matches the Python types
 	$(PY) -m states_page --check
 
 unit: setup ## tests of one thing at a time
-	$(PY) -m pytest -n 2 tests/unit
+	$(PY) -m pytest -n 3 --dist worksteal tests/unit
 
 test-eval: setup-eval ## tests of what stands on the extras: evaluating, judging, importing, tracking
 	HF_HUB_OFFLINE=1 $(PY_EVAL) -m pytest -n 2 --no-skips $(EVAL_TESTS)

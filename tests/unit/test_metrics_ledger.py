@@ -152,18 +152,43 @@ def test_a_target_that_misses_a_scrape_makes_the_window_unknown_though_another_i
 
 
 @pytest.mark.parametrize(
-    ("scrapes", "hint"),
-    [([-19, -3], True), ([-19, -11, -3], True), ([-18, -8, -3], False), ([-3], False)],
-    ids=["every 16 s", "every 8 s", "one missed", "seen once"],
+    ("scrapes", "started", "apart"),
+    [
+        pytest.param([-19, -11, -3], OLD, 8, id="two gaps"),
+        pytest.param([-19, -11, -3], T0 - 20, 8, id="two gaps of a pod just born"),
+        pytest.param([-12, 8], OLD, 20, id="one, and none before for as long as one looks back"),
+        pytest.param([-13, -3], T0 - 14, None, id="a pod just born missed one scrape"),
+        pytest.param([-12, 8], T0 - 13, None, id="a pod just born missed three"),
+        pytest.param([-19, -3], OLD, None, id="one gap, and before it perhaps none"),
+        pytest.param([-18, -8, -3], OLD, None, id="one missed"),
+        pytest.param([-3], OLD, None, id="seen once"),
+        pytest.param([-12], OLD, None, id="seen once, late"),
+    ],
 )
-def test_where_all_scrapes_are_too_far_apart_the_setting_is_named(scrapes: list[float], hint: bool) -> None:
-    problem = cut_two([-2, 3], scrapes).problem
+def test_where_all_scrapes_are_too_far_apart_the_setting_is_named(
+    scrapes: list[float], started: float, apart: int | None
+) -> None:
+    problem = cut_two([-2, 3], scrapes, b_started=started).problem
 
     assert problem is not None
     assert problem.reason is Reason.SCRAPE_GAP
-    apart = round(scrapes[-1] - scrapes[-2]) if len(scrapes) > 1 else 0
     said = f"; it is scraped every {apart} s, and scrapeInterval in the operator's configuration says 5 s"
-    assert problem.message == f"target b of job gw was not scraped in this window{said if hint else ''}"
+    assert problem.message == f"target b of job gw was not scraped in this window{said if apart else ''}"
+
+
+@pytest.mark.parametrize("every_s", [30, 45, 60])
+def test_scraped_every_minute_and_configured_as_every_15_s_the_setting_is_named_in_every_gap(every_s: int) -> None:
+    told = []
+    for phase in range(every_s):
+        # As it is read: until the first scrape after the window.
+        scrapes = [(T0 + t, OLD) for t in range(phase + 15 - every_s * 9, phase + 16, every_s) if t > -75]
+        targets = ledger.timelines([series("process_start_time_seconds", A, scrapes)], OWN)
+        problem = ledger.cut(targets, T0, T0 + 15, scrape_interval_s=15.0).problem
+        if problem is not None:
+            told.append(problem.message)
+
+    assert told
+    assert {f"it is scraped every {every_s} s" in message for message in told} == {True}
 
 
 def test_a_target_gone_for_more_than_five_scrapes_is_not_waited_for_while_another_is_there() -> None:

@@ -243,7 +243,7 @@ def cut(
         if target in alive or (not strict and _is_gone(targets[target], latest, end, scrape_interval_s)):
             continue
         if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s:
-            rarely = _rarely(targets[target], scrape_interval_s)
+            rarely = _rarely(targets[target], horizon, scrape_interval_s)
             return Cut({}, Problem(Reason.SCRAPE_GAP, f"{_name(target)} was not scraped in this window{rarely}"))
         if not alive:
             return Cut({}, Problem(Reason.STALE_DATA, f"{_name(target)} was last scraped {silent_s:.0f} s before"))
@@ -257,10 +257,17 @@ def cut(
     return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
 
 
-def _rarely(scrapes: Sequence[Scrape], scrape_interval_s: float) -> str:
-    """What to add where all scrapes are further apart than configured: it is the setting that has to be mended."""
-    apart_s = min((after.t - before.t for before, after in pairwise(scrapes)), default=0.0)
-    if apart_s < RARELY * scrape_interval_s:
+def _rarely(scrapes: Sequence[Scrape], horizon: float, scrape_interval_s: float) -> str:
+    """What to add where all scrapes are further apart than configured: it is the setting that has to be mended.
+
+    One gap is a scrape that a pod just born missed; it takes two. Of a process that is older than the `horizon`, unix
+    seconds, the time from there to its first scrape is part of one: scraped at every fourth interval, it may be seen
+    twice only.
+    """
+    gaps = [after.t - before.t for before, after in pairwise(scrapes)]
+    apart_s = min(gaps, default=0.0)
+    first_s = scrapes[0].t - horizon if scrapes[0].started < horizon else 0.0
+    if apart_s < RARELY * scrape_interval_s or (len(gaps) < 2 and first_s < RARELY * scrape_interval_s):
         return ""
     configured = f"scrapeInterval in the operator's configuration says {scrape_interval_s:g} s"
     return f"; it is scraped every {apart_s:.0f} s, and {configured}"

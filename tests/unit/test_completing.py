@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -97,6 +98,40 @@ def test_where_the_cluster_does_not_answer_nothing_is_suggested() -> None:
 
     for words in (["status"], ["explain"], ["report", "support", "--attempt"], ["status", "-n"]):
         assert complete.get_completions(words, "") == []
+
+
+def test_a_kubeconfig_is_opened_once_and_a_cluster_that_is_silent_asked_once(
+    someone: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, asked = [], []
+
+    class SilentBut:
+        namespace = someone.cluster.namespace
+
+        def __init__(self, *answered: str) -> None:
+            self._answered = answered
+
+        def __getattr__(self, method: str) -> Any:
+            asked.append(method)
+            if method in self._answered:
+                return getattr(someone.cluster, method)
+            raise Unavailable("the API server did not answer")
+
+    def opens(cluster: Any) -> list[str]:
+        def open_reader(*_: Any, **how: Any) -> Any:
+            opened.append(how)
+            return cluster
+
+        monkeypatch.setattr("modelroute.cluster.reader.open_reader", open_reader)
+        complete = ShellComplete(plugin, {}, "kubectl modelroute", "")
+        return [item.value for item in complete.get_completions(["explain"], "")]
+
+    assert opens(someone.cluster) == ["support", "support-1"]
+    assert opened == [{"timeout_s": 3.0}]
+    assert opens(SilentBut()) == []
+    assert asked == ["table"]
+    assert opens(SilentBut("table")) == ["support"]
+    assert len(opened) == 3
 
 
 def test_contexts_are_those_of_the_kubeconfig_that_is_named(

@@ -25,12 +25,12 @@ COMPLETES_WITHIN_S: Final = 3.0
 def complete_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of ModelRoutes, each with its phase, but for those that are written already."""
     written = context.params.get(parameter.name or "") if parameter.nargs == -1 else ()
-    return _beginning(incomplete, _routes(context), but=written or ())
+    return _beginning(incomplete, _phases(context, "table"), but=written or ())
 
 
 def complete_explained(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Names of ModelRoutes and, behind them, of their attempts."""
-    return _beginning(incomplete, {**_routes(context), **{row.name: row.phase for row in _attempts(context)}})
+    return _beginning(incomplete, _phases(context, "table", "rollout_table"))
 
 
 def complete_attempts(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -59,27 +59,30 @@ def complete_contexts(context: click.Context, _parameter: click.Parameter, incom
 class _Attempt:
     """A ModelRollout, as the table of them shows it."""
 
-    name: str
     route: str
     attempt: int
     phase: str
 
 
-def _routes(context: click.Context) -> dict[str, str]:
-    """The phase of each ModelRoute, by name."""
-    return {str(row["Name"]): str(row.get("Phase") or "") for row in _rows(context, "table")}
+def _phases(context: click.Context, *tables: str) -> dict[str, str]:
+    """The phase of each object in these tables, by name."""
+    return {str(row["Name"]): str(row.get("Phase") or "") for row in _rows(context, *tables)}
 
 
 def _attempts(context: click.Context) -> list[_Attempt]:
     return [
-        _Attempt(str(row["Name"]), str(row.get("Route")), int(row.get("Attempt") or 0), str(row.get("Phase") or ""))
+        _Attempt(str(row.get("Route")), int(row.get("Attempt") or 0), str(row.get("Phase") or ""))
         for row in _rows(context, "rollout_table")
     ]
 
 
-def _rows(context: click.Context, table: str) -> list[dict[str, Any]]:
-    """The cells of each row by the column's name."""
-    found = _asked(context, lambda session: [getattr(session.cluster, table)(session.namespace)])
+def _rows(context: click.Context, *tables: str) -> list[dict[str, Any]]:
+    """The cells of each row by the column's name, of one table after the other."""
+
+    def read(table: str) -> Callable[[Session], list[Any]]:
+        return lambda session: [getattr(session.cluster, table)(session.namespace)]
+
+    found = _asked(context, *map(read, tables))
     return [
         dict(zip((column["name"] for column in each["columnDefinitions"]), row["cells"], strict=True))
         for each in found
@@ -87,16 +90,24 @@ def _rows(context: click.Context, table: str) -> list[dict[str, Any]]:
     ]
 
 
-def _asked(context: click.Context, ask: Callable[[Session], list[Any]]) -> list[Any]:
+def _asked(context: click.Context, *questions: Callable[[Session], list[Any]]) -> list[Any]:
+    """The answers to all of these, in one session: a login that a program has to make is made once.
+
+    Up to the first that fails: a cluster that is silent is waited for once.
+    """
+    found: list[Any] = []
     if _lost(context):
-        return []
+        return found
     # Here, because the session's options are completed by what is in this module.
     from modelroute.cli.session import open_session
 
     try:
-        return ask(open_session(context, timeout_s=COMPLETES_WITHIN_S))
+        session = open_session(context, timeout_s=COMPLETES_WITHIN_S)
+        for ask in questions:
+            found += ask(session)
     except ModelRouteError:
-        return []
+        pass
+    return found
 
 
 def _lost(context: click.Context) -> bool:

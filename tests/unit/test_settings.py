@@ -64,6 +64,24 @@ def test_a_name_that_cannot_be_a_label_is_refused(tmp_path: Path) -> None:
         read_settings(written(tmp_path, 'prometheus: {default: {url: "http://p", serviceLabel: a-b}}'))
 
 
+@pytest.mark.parametrize(
+    ("judge", "says"),
+    [
+        ("routeLabel: verdict", "verdictLabel and routeLabel are both verdict: one label cannot say both"),
+        ("routeLabel: namespace", "namespaceLabel and routeLabel are both namespace: one label cannot say both"),
+        ("routeLabel: svc, serviceLabel: svc", "serviceLabel and routeLabel are both svc: one label cannot say both"),
+        ("namespaceLabel: service", "namespaceLabel and serviceLabel are both service: one label cannot say both"),
+    ],
+)
+def test_labels_of_a_judge_that_are_the_same_are_refused(tmp_path: Path, judge: str, says: str) -> None:
+    path = written(tmp_path, f"prometheus: {{default: {{url: 'http://p', judge: {{{judge}}}}}}}")
+
+    with pytest.raises(Invalid) as caught:
+        read_settings(path)
+
+    assert str(caught.value) == f"{path}: prometheus.default.judge: {says}"
+
+
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert read_settings(written(tmp_path, "")) == Settings()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import yaml
@@ -29,6 +30,19 @@ class JudgeNames(Section):
     namespace_label: str = Field("namespace", pattern=LABEL_NAME)
     service_label: str = Field("service", pattern=LABEL_NAME)
     route_label: str = Field("", pattern=rf"^$|{LABEL_NAME}")
+
+    @model_validator(mode="after")
+    def _one_label_says_one_thing(self) -> JudgeNames:
+        labels = {
+            "verdictLabel": self.verdict_label,
+            "namespaceLabel": self.namespace_label,
+            "serviceLabel": self.service_label,
+            "routeLabel": self.route_label,
+        }
+        for one, other in combinations(labels, 2):
+            if labels[one] == labels[other]:
+                raise ValueError(f"{one} and {other} are both {labels[one]}: one label cannot say both")
+        return self
 
 
 class PrometheusSettings(Section):

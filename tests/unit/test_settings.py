@@ -147,6 +147,11 @@ def test_a_window_is_one_scrape_interval_and_at_least_5_s_unless_set(
             "there is no such setting; examples/operator.yaml has",
         ),
         ("notifications: [{name: Ops!, type: Slack, urlFrom: {env: A}}]", "notifications.0.name", "should match"),
+        (
+            "notifications: [{name: ops, type: Slack, urlFrom: {env: A}, when: [Stalled, Rolledback]}]",
+            "notifications.0.when",
+            "when: Rolledback: no reason of docs/reasons.md, and not Stalled",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file(tmp_path: Path, text: str, field: str, says: str) -> None:

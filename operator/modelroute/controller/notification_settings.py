@@ -18,7 +18,9 @@ DEFAULT_TOPICS = (Reason.ROLLED_BACK.value, Reason.PROMOTED.value, Reason.AWAITI
 
 
 Topic = Annotated[str, Field(json_schema_extra={"enum": sorted(TOPICS)})]
-"""Refused by helm already; by `_known` in words, of which pydantic would show a hundred."""
+"""One of `TOPICS`. helm refuses any other by the enum. Here `_known` does: the error of a `Literal` would list all of
+them, some fifty, where one sentence says what is wrong.
+"""
 
 
 class SecretRef(Section):

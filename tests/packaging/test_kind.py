@@ -17,7 +17,7 @@ from tests.packaging.chart import REPOSITORY, Json, Render, only
 from tests.packaging.test_image import pins
 
 from controlplane import versions
-from modelroute.controller.settings import Settings, read_settings
+from modelroute.controller.settings import Settings
 
 KIND = REPOSITORY / "hack" / "kind"
 SCRIPTS = sorted(KIND.glob("*.sh"))
@@ -123,11 +123,3 @@ def test_every_pod_keeps_to_the_restricted_profile() -> None:
         for container in pod["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-
-
-def test_the_example_of_a_configuration_has_every_field_and_can_be_read() -> None:
-    place = REPOSITORY / "examples" / "operator.yaml"
-    content = yaml.safe_load(place.read_text())
-    read_settings(place)
-
-    assert content.keys() == {field.alias for field in Settings.model_fields.values()}

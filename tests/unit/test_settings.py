@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from modelroute.controller.settings import Settings, read_settings
 from modelroute.errors import Invalid
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "operator.yaml"
+
+
+def set_in(node: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The settings that a configuration gives, each as its section and its key."""
+    for choice in schema.get("anyOf", ()):
+        yield from set_in(node, choice, definitions)
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    if isinstance(node, list):
+        for each in node:
+            yield from set_in(each, schema.get("items", {}), definitions)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in schema.get("properties", {}):
+                yield schema["title"], key
+                yield from set_in(value, schema["properties"][key], definitions)
+            elif isinstance(schema.get("additionalProperties"), dict):
+                yield from set_in(value, schema["additionalProperties"], definitions)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -84,6 +107,17 @@ def test_labels_of_a_judge_that_are_the_same_are_refused(tmp_path: Path, judge: 
 
 def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     assert read_settings(written(tmp_path, "")) == Settings()
+
+
+def test_the_example_can_be_read_and_has_every_setting() -> None:
+    schema = Settings.model_json_schema()
+    sections = [schema, *(each for each in schema["$defs"].values() if "properties" in each)]
+
+    read_settings(EXAMPLE)
+
+    assert set(set_in(yaml.safe_load(EXAMPLE.read_text()), schema, schema["$defs"])) == {
+        (section["title"], key) for section in sections for key in section["properties"]
+    }
 
 
 def test_endpoints_and_receivers_are_read_as_the_docs_have_them(tmp_path: Path) -> None:

@@ -535,3 +535,24 @@ def test_of_four_objectives_one_that_always_fails_goes_back_after_two_looks_of_t
         return Window(5.0 * k - 5, 5.0 * k, outcomes, {"small": 0.1, "large": 0.9}, settled, {"small": 10, "large": 90})
 
     assert known(look(1), look(2), design=design).rollback_breached
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_an_objective_that_pauses_alone_needs_what_a_pause_needs_however_many_roll_back(others: int) -> None:
+    """α is divided among those that lead to the same action."""
+    rest = tuple(replace(ERRORS, name=f"other-{number}") for number in range(others))
+    design = Design((replace(ERRORS, action=Action.PAUSE), *rest), DESIGN.comparisons)
+    state, told = start(design), []
+    for look in range(1, 60):
+        outcomes = {
+            key: each
+            for name in ("errors", *(objective.name for objective in rest))
+            for key, each in window(5.0 * look, name=name, small=(1.5 if name == "errors" else 0, 100)).outcomes.items()
+        }
+        state = advance(design, state, replace(window(5.0 * look), outcomes=outcomes))
+        assessed = assess(design, state)
+        told.append(assessed.findings[0].log_e)
+        assert (assessed.findings[0].knowledge is Knowledge.HARMFUL) == assessed.pause_breached
+
+    assert any(math.log(20) <= each < math.log(40) for each in told), "it passed through where another limit would be"
+    assert told[-1] > math.log(20)

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ UNUSED = ("bin", "kubernetes/aio")
 """What dependencies bring that nothing here imports or runs: scripts for another Python, and a second client."""
 ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+IS_FOR = re.compile(r"this archive is for Python (\d+\.\d+)")
+"""In `launcher`: by this an archive says itself which Python made it."""
 
 
 def launcher() -> str:
@@ -76,8 +79,15 @@ def archive(into: Path, packages: Path | None) -> Path:
             (folder / script).chmod(0o755)
         file = into / f"{name}.tar.gz"
         with tarfile.open(file, "w:gz") as tar:
-            tar.add(folder, arcname=".")
+            tar.add(folder, arcname=".", filter=_nobodys)
     return file
+
+
+def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Who built an archive is nobody's business, and unpacked as root it would belong to whoever has that number."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
 
 
 def fill(lib: Path, packages: Path | None) -> None:
@@ -108,16 +118,35 @@ def fill(lib: Path, packages: Path | None) -> None:
 
 def manifest(into: Path, *, url: str, homepage: str, version: str) -> dict[str, Any]:
     """The krew manifest for every archive in `into`, to be found below `url`; empty where `--archive` will name it."""
+    files = sorted(into.glob("kubectl-modelroute-*.tar.gz"))
+    if not files:
+        raise SystemExit(f"{into}: there is no archive in it; make one with `{Path(__file__).name} archive`")
     text = TEMPLATE.read_text(encoding="utf-8")
-    for word, value in {"VERSION": version, "PYTHON": PYTHON}.items():
+    for word, value in {"VERSION": version, "PYTHON": _python(files)}.items():
         text = text.replace(f"@{word}@", value)
     found: dict[str, Any] = yaml.safe_load(text)
     if homepage:
         found["spec"]["homepage"] = homepage
-    found["spec"]["platforms"] = [_platform(file, url) for file in sorted(into.glob("kubectl-modelroute-*.tar.gz"))]
-    if not found["spec"]["platforms"]:
-        raise SystemExit(f"{into}: there is no archive in it; make one with `{Path(__file__).name} archive`")
+    found["spec"]["platforms"] = [_platform(file, url) for file in files]
     return found
+
+
+def _python(files: Sequence[Path]) -> str:
+    """The version of Python that the archives are for; the manifest has one for all of them."""
+    versions: dict[str, str] = {}
+    for file in files:
+        with tarfile.open(file) as tar:
+            # It is near the start: the rest need not be unpacked.
+            script = next((each for each in tar if each.name == f"./{SCRIPTS[0]}"), None)
+            opened = tar.extractfile(script) if script else None
+            said = IS_FOR.search(opened.read().decode()) if opened else None
+        if said is None:
+            raise SystemExit(f"{file} does not say which Python it is for: make it anew")
+        versions[file.name] = said[1]
+    if len(set(versions.values())) > 1:
+        each = ", ".join(f"{name} is for {version}" for name, version in versions.items())
+        raise SystemExit(f"The archives are for different versions of Python, and a manifest names one: {each}")
+    return next(iter(versions.values()))
 
 
 def _platform(file: Path, url: str) -> dict[str, Any]:

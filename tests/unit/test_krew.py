@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from krew import build
 from krew.build import PYTHON, SCRIPTS, archive, main, manifest
 from modelroute import __version__
 
@@ -131,6 +133,13 @@ def test_krew_can_unpack_it(built: Path) -> None:
     assert {each.name for each in members if each.mode & 0o111 and each.isreg()} == {f"./{each}" for each in SCRIPTS}
 
 
+def test_it_tells_nobody_who_built_it(built: Path) -> None:
+    with tarfile.open(built) as tar:
+        owners = {(each.uid, each.gid, each.uname, each.gname) for each in tar}
+
+    assert owners == {(0, 0, "", "")}
+
+
 def test_the_scripts_are_posix_shell(installed: Path) -> None:
     done = subprocess.run(
         [str(Path(sys.executable).parent / "shellcheck"), str(installed / "kubectl-modelroute")],
@@ -181,6 +190,47 @@ def test_the_manifest_is_written_with_its_lines_and_the_command_that_installs_it
     assert (
         f"kubectl krew install --manifest={built.parent}/modelroute.yaml --archive={built}" in capsys.readouterr().out
     )
+
+
+def made_for(python: str, folder: Path, platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive with nothing but its script, as that Python would have written it."""
+    monkeypatch.setattr(build, "PYTHON", python)
+    script = build.launcher().encode()
+    with tarfile.open(folder / f"kubectl-modelroute-{platform}.tar.gz", "w:gz") as tar:
+        member = tarfile.TarInfo(f"./{SCRIPTS[0]}")
+        member.size = len(script)
+        tar.addfile(member, io.BytesIO(script))
+
+
+def test_the_manifest_names_the_python_of_the_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for platform in ("darwin-arm64", "linux-amd64"):
+        made_for("3.99", tmp_path, platform, monkeypatch)
+    monkeypatch.setattr(build, "PYTHON", PYTHON)
+
+    found = manifest(tmp_path, url="", homepage="", version="1.2.3")
+
+    assert "Needs Python 3.99 as python3.99 or" in found["spec"]["caveats"]
+
+
+def test_archives_for_different_pythons_make_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_for("3.98", tmp_path, "darwin-arm64", monkeypatch)
+    made_for("3.99", tmp_path, "linux-amd64", monkeypatch)
+
+    with pytest.raises(SystemExit) as refused:
+        manifest(tmp_path, url="", homepage="", version="1.2.3")
+
+    assert str(refused.value) == (
+        "The archives are for different versions of Python, and a manifest names one: "
+        "kubectl-modelroute-darwin-arm64.tar.gz is for 3.98, kubectl-modelroute-linux-amd64.tar.gz is for 3.99"
+    )
+
+
+def test_an_archive_that_does_not_say_its_python_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "kubectl-modelroute-linux-amd64.tar.gz"
+    tarfile.open(file, "w:gz").close()
+
+    with pytest.raises(SystemExit, match="does not say which Python it is for: make it anew"):
+        manifest(tmp_path, url="", homepage="", version="1.2.3")
 
 
 def test_a_folder_without_archives_makes_no_manifest(tmp_path: Path) -> None:

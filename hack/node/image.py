@@ -3,18 +3,26 @@
 The Dockerfile is taken as it is; what is ours is what its FROM finds: Debian's Python, for that of python:…-slim.
 """
 
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controlplane import cache
 from devstack.stack import REPOSITORY
 from node.machine import PAUSE, run
 
-SUITE, TAG = "bookworm", "debian-bookworm"
+SUITE, PACKAGES = "bookworm", ("ca-certificates", "netbase", "python3", "python3-pip", "python3-venv", "tzdata")
+
+
+def tag(suite: str, packages: Sequence[str]) -> str:
+    """One of its own for every base that can be asked for, so that another one is made anew."""
+    return f"debian-{suite}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}"
+
+
+TAG = tag(SUITE, PACKAGES)
 BASE, IMAGE = f"docker.io/library/python:{TAG}", "docker.io/modelroute/modelroute:node"
-PACKAGES = ("ca-certificates", "netbase", "python3", "python3-pip", "python3-venv", "tzdata")
 
 
 def archives(folder: Path, *, say: Callable[[str], None]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,15 @@ def test_the_base_is_what_the_dockerfile_asks_for() -> None:
     asked = {each.split()[0].replace("${PYTHON}", image.TAG) for each in instructions("FROM")}
 
     assert {f"docker.io/library/{each}" for each in asked} == {image.BASE}
+
+
+def test_other_packages_make_another_base() -> None:
+    tags = [image.tag(image.SUITE, image.PACKAGES), image.tag(image.SUITE, [*image.PACKAGES, "git"])]
+    tags.append(image.tag("trixie", image.PACKAGES))
+
+    assert tags[0] == image.TAG == image.BASE.rpartition(":")[2]
+    assert len(set(tags)) == 3
+    assert all(re.fullmatch(r"[\w][\w.-]{0,127}", each) for each in tags)
 
 
 def test_connections_are_handed_on_both_ways_until_their_end() -> None:

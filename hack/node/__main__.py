@@ -16,8 +16,7 @@ from devstack.errors import StackError
 from devstack.process import end_in_order
 from devstack.scene import Scene
 from devstack.stack import Stack
-from node import image
-from node.machine import node
+from node import image, machine
 from node.walk import SYSTEM, Walk
 
 PROGRAMS = ("containerd", "ctr", "runc", "buildah", "debootstrap", "ip")
@@ -30,8 +29,13 @@ def main() -> int:
     if os.geteuid() != 0:
         print("`make node` needs root: it starts containerd and kubelet on this machine.", file=sys.stderr)
         return 1
-    if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
-        print(f"`make node` needs {' and '.join(missing)}, which PATH lacks: {INSTALL}", file=sys.stderr)
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    missing += [str(file) for name in machine.PLUGINS if not (file := machine.PLUGIN_FOLDER / name).exists()]
+    if missing:
+        print(f"`make node` needs {' and '.join(missing)}, which this machine lacks: {INSTALL}", file=sys.stderr)
+        return 1
+    if reason := machine.in_the_way():
+        print(reason, file=sys.stderr)
         return 1
     end_in_order()
     say = progress.say
@@ -48,7 +52,7 @@ def main() -> int:
                 scene.set_up()
                 for seed, name in enumerate(("large-v1", "small-v1")):
                     scene.add_model(name, seed=seed)
-                with node(stack, images) as made:
+                with machine.node(stack, images) as made:
                     say(stack.kubectl("get", "nodes", "-o", "wide").strip())
                     Walk(scene, made, say).all()
     except (SetupError, StackError) as error:

@@ -22,10 +22,14 @@ ADDRESS, PODS = "10.77.0.1", "10.77.1.0/24"
 the API server asks kubelets by their names, and nobody knows names here."""
 API, PROMETHEUS = f"{ADDRESS}:6443", f"{ADDRESS}:9090"
 PAUSE = "docker.io/modelroute/pause:dev"
+PLUGIN_FOLDER, PLUGINS = Path("/usr/lib/cni"), ("host-local", "loopback", "ptp")
+"""Debian's place for what makes the interfaces of pods, and which of them are used: containerd asks for loopback."""
 _LINK = "modelroute0"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _NAMESPACES = Path("/run/netns")
 _GROUPS = Path("/sys/fs/cgroup")
+_LINKS = Path("/sys/class/net")
+_KUBELETS = ("/var/lib/kubelet",)
 _FOLDERS = ("/opt/containerd", "/run/containerd", "/usr/libexec/kubernetes", "/var/lib/cni", "/var/lib/kubelet",
             "/var/log/containers")  # fmt: skip
 """What containerd and kubelet make, wherever they are told to live."""
@@ -53,6 +57,33 @@ class Node:
         """The process of a container, by the id that a pod's status has of it."""
         rows = [line.split() for line in self.ctr("tasks", "list").splitlines()[1:]]
         return next(int(pid) for name, pid, *_ in rows if name == container.removeprefix("containerd://"))
+
+
+def in_the_way() -> str:
+    """Why a node should not be started here, in one sentence; empty where nothing speaks against it.
+
+    A kubelet removes the groups of processes that it does not know, and what appears in the places of a node while
+    this one is there is taken for its own: of another kubelet, or another containerd with pods, little would be left.
+    """
+    namespaces = sorted(_NAMESPACES.glob("cni-*"))
+    groups = sorted(path for pattern in ("kubepods*", "*/kubepods*") for path in _GROUPS.glob(pattern))
+    kubelets = [path for each in _KUBELETS if (path := Path(each)).exists()]
+    found = [*kubelets, *namespaces, *groups]
+    if (_LINKS / _LINK).exists():
+        deleting = [f"ip link delete {_LINK}"]
+        deleting += [f"ip netns delete {each.name}" for each in namespaces]
+        deleting += [f"rm -r {each}" for each in kubelets]
+        deleting += [f"find {each} -depth -type d -delete" for each in groups]
+        return (
+            f"An earlier `make node` was killed and left {_LINK} here: end its containerd-shim processes and what runs "
+            f"in them, unmount what they leave mounted, and delete it: {'; '.join(deleting)}"
+        )
+    if found:
+        return (
+            "`make node` would start a second kubelet beside one that is or was here, and take its pods away: "
+            f"there is {', '.join(map(str, found))} (to be deleted if no kubelet and no containerd needs it any more)."
+        )
+    return ""
 
 
 @contextmanager
@@ -121,7 +152,7 @@ state = "{place}/state"
   stream_server_address = "127.0.0.1"
   restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "/usr/lib/cni"
+  bin_dir = "{PLUGIN_FOLDER}"
   conf_dir = "{network}"
 """)
     return config

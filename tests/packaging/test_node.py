@@ -94,18 +94,77 @@ def test_connections_are_handed_on_both_ways_until_their_end() -> None:
     ("user", "on_path", "told"),
     [
         (1000, machine.__name__, "`make node` needs root: it starts containerd and kubelet on this machine.\n"),
-        (0, None, f"`make node` needs {' and '.join(program.PROGRAMS)}, which PATH lacks: {program.INSTALL}\n"),
+        (
+            0,
+            None,
+            f"`make node` needs {' and '.join(program.PROGRAMS)} and PLUGINS/host-local and PLUGINS/loopback and "
+            f"PLUGINS/ptp, which this machine lacks: {program.INSTALL}\n",
+        ),
+        (
+            0,
+            "there",
+            "`make node` needs PLUGINS/host-local and PLUGINS/loopback and PLUGINS/ptp, which this machine lacks: "
+            f"{program.INSTALL}\n",
+        ),
     ],
-    ids=["not root", "nothing installed"],
+    ids=["not root", "nothing installed", "no plugins"],
 )
 def test_it_says_in_one_sentence_what_it_lacks(
     user: int, on_path: str | None, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: user)
     monkeypatch.setattr("shutil.which", lambda _name: on_path)
+    monkeypatch.setattr(machine, "PLUGIN_FOLDER", Path("PLUGINS"))
 
     assert program.main() == 1
     assert capsys.readouterr().err == told
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with all that `make node` needs and no node; its folders are in this one."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    for name in ("_GROUPS", "_LINKS", "_NAMESPACES", "PLUGIN_FOLDER"):
+        monkeypatch.setattr(machine, name, tmp_path / name.strip("_").lower())
+        (tmp_path / name.strip("_").lower()).mkdir()
+    monkeypatch.setattr(machine, "_KUBELETS", [str(tmp_path / "kubelet")])
+    for name in machine.PLUGINS:
+        (tmp_path / "plugin_folder" / name).touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    ["kubelet", "groups/kubepods", "groups/memory/kubepods", "groups/kubepods.slice", "namespaces/cni-1"],
+)
+def test_it_starts_nothing_beside_another_kubelet(
+    theirs: str, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("controlplane.programs.locate_all", lambda *_, **__: pytest.fail("it went on"))
+    assert machine.in_the_way() == ""
+    (bare / theirs).mkdir(parents=True)
+
+    assert program.main() == 1
+    assert capsys.readouterr().err == (
+        "`make node` would start a second kubelet beside one that is or was here, and take its pods away: "
+        f"there is {bare / theirs} (to be deleted if no kubelet and no containerd needs it any more).\n"
+    )
+
+
+def test_after_a_run_that_was_killed_it_says_what_to_delete(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("controlplane.programs.locate_all", lambda *_, **__: pytest.fail("it went on"))
+    for left in ("links/modelroute0", "kubelet", "namespaces/cni-1", "groups/memory/kubepods"):
+        (bare / left).mkdir(parents=True)
+
+    assert program.main() == 1
+    assert capsys.readouterr().err == (
+        "An earlier `make node` was killed and left modelroute0 here: end its containerd-shim processes and what runs "
+        "in them, unmount what they leave mounted, and delete it: ip link delete modelroute0; ip netns delete cni-1; "
+        f"rm -r {bare}/kubelet; find {bare}/groups/memory/kubepods -depth -type d -delete\n"
+    )
 
 
 def test_a_node_leaves_nothing_that_was_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """etcd, kube-apiserver and kube-controller-manager: what makes a control plane without nodes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +28,11 @@ class ControlPlane:
     admin: Api
 
 
-def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
-    """etcd and kube-apiserver are ready when this returns, kube-controller-manager is on its way."""
+def start(ground: Ground, programs: Mapping[str, Path], *, flags: Sequence[str] = ()) -> ControlPlane:
+    """etcd and kube-apiserver are ready when this returns, kube-controller-manager is on its way.
+
+    `flags` are kube-apiserver's, beside those that it always has.
+    """
     etcd_url = ""
 
     def make_etcd(free_port: Callable[[], int]) -> Component:
@@ -85,6 +88,7 @@ def start(ground: Ground, programs: Mapping[str, Path]) -> ControlPlane:
             "--enable-priority-and-fairness=false",
             "--profiling=false",
             "--v=1",
+            *flags,
         ]
         return Component(ground.process("kube-apiserver", argv), lambda: _is_ready(admin), port=port, deadline_s=90)
 

@@ -50,11 +50,13 @@ class Stack(Cluster):
         directory: Path | None = None,
         *,
         scrape_interval_s: float = 1.0,
+        apiserver_flags: Sequence[str] = (),
         report: Callable[[str], None] = _silent,
     ) -> Self:
         """Brings everything up and returns when all of it is ready (10 to 20 s on 2 cores).
 
         `directory` must be empty or not there yet; without it a temporary one is made.
+        `apiserver_flags` are added to those that kube-apiserver always has.
         `report` is given a line for each thing that is ready.
         """
         found = programs.locate_all(say=_silent)
@@ -62,7 +64,7 @@ class Stack(Cluster):
         ground = Ground(directory, report=report)
         try:
             space.check(ground.dir)
-            control_plane = apiserver.start(ground, found)
+            control_plane = apiserver.start(ground, found, flags=apiserver_flags)
             cluster = Cluster(
                 ground.dir, admin=control_plane.admin, kubectl=found["kubectl"], cache=ground.data / "kubectl"
             )

@@ -16,12 +16,13 @@ from devstack.errors import StackError
 from devstack.process import end_in_order
 from devstack.scene import Scene
 from devstack.stack import Stack
-from node import image, machine
+from node import client, image, machine
 from node.walk import SYSTEM, Walk
 
-PROGRAMS = ("containerd", "ctr", "runc", "buildah", "debootstrap", "ip")
+PROGRAMS = ("containerd", "ctr", "runc", "buildah", "debootstrap", "ip", "openssl")
 INSTALL = (
-    "apt-get install --no-install-recommends containerd runc buildah debootstrap containernetworking-plugins iproute2"
+    "apt-get install --no-install-recommends containerd runc buildah debootstrap containernetworking-plugins iproute2 "
+    "openssl"
 )
 
 
@@ -43,7 +44,8 @@ def main() -> int:
         programs.locate_all(programs.NODE_NAMES, say=say)
         with tempfile.TemporaryDirectory(prefix="modelroute-images-") as folder:
             images = image.archives(Path(folder), say=say)
-            with Stack.start(report=say) as stack:
+            shown = client.make(Path(folder))
+            with Stack.start(apiserver_flags=shown.flags, report=say) as stack:
                 # The chart brings these itself.
                 stack.kubectl("delete", "crd", "modelroutes.modelroute.dev", "modelrollouts.modelroute.dev")
                 stack.kubectl("delete", "clusterrolebinding,clusterrole", "modelroute-operator")
@@ -52,7 +54,7 @@ def main() -> int:
                 scene.set_up()
                 for seed, name in enumerate(("large-v1", "small-v1")):
                     scene.add_model(name, seed=seed)
-                with machine.node(stack, images) as made:
+                with machine.node(stack, images, shown.certificate) as made:
                     say(stack.kubectl("get", "nodes", "-o", "wide").strip())
                     Walk(scene, made, say).all()
     except (SetupError, StackError) as error:

@@ -87,8 +87,11 @@ def in_the_way() -> str:
 
 
 @contextmanager
-def node(stack: Stack, images: Sequence[Path]) -> Iterator[Node]:
-    """A node that is Ready, with the images of these archives, for as long as the block runs; nothing stays."""
+def node(stack: Stack, images: Sequence[Path], apiserver: Path) -> Iterator[Node]:
+    """A node that is Ready, with the images of these archives, for as long as the block runs; nothing stays.
+
+    Its kubelet answers whoever has the certificate `apiserver`, and what hands connections on takes those of pods.
+    """
     place = stack.dir / "data" / "node"
     place.mkdir()
     with ExitStack() as after:
@@ -110,12 +113,12 @@ def node(stack: Stack, images: Sequence[Path]) -> Iterator[Node]:
         for image in images:
             made.ctr("images", "import", image)
 
-        apiserver, prometheus = (url.rpartition("//")[2] for url in (stack.apiserver_url, stack.prometheus_url))
-        forward = [sys.executable, "-m", "node.forward", f"{API}={apiserver}", f"{PROMETHEUS}={prometheus}"]
+        api, prometheus = (url.rpartition("//")[2] for url in (stack.apiserver_url, stack.prometheus_url))
+        forward = [sys.executable, "-m", "node.forward", PODS, f"{API}={api}", f"{PROMETHEUS}={prometheus}"]
         stack.spawn("forward", forward, {"PYTHONPATH": str(REPOSITORY / "hack")})
         _start_controllers(stack)
         # Ended first: it would start anew what ends.
-        after.callback(_start_kubelet(stack, place, socket).kill)
+        after.callback(_start_kubelet(stack, place, socket, apiserver).kill)
         path = f"/api/v1/nodes/{ADDRESS}"
         wait_until(
             lambda: stack.admin.exists(path) and objects.has_condition(stack.admin.get(path), "Ready"),
@@ -177,13 +180,35 @@ def _start_controllers(stack: Stack) -> None:
     stack.spawn("kube-scheduler", [scheduler, *settings])
 
 
-def _start_kubelet(stack: Stack, place: Path, socket: Path) -> Process:
-    settings = {
+def _start_kubelet(stack: Stack, place: Path, socket: Path, apiserver: Path) -> Process:
+    config = place / "kubelet.yaml"
+    config.write_text(yaml.safe_dump(kubelet_settings(place, socket, apiserver)))
+    argv: list[str | Path] = [
+        programs.locate("kubelet").path,
+        f"--config={config}",
+        f"--kubeconfig={stack.kubeconfig}",
+        f"--root-dir={place / 'kubelet'}",
+        f"--cert-dir={place / 'certificates'}",
+        f"--node-ip={ADDRESS}",
+        f"--hostname-override={ADDRESS}",
+        "--v=2",
+    ]
+    return stack.spawn("kubelet", argv)
+
+
+def kubelet_settings(place: Path, socket: Path, apiserver: Path) -> dict[str, object]:
+    """Whoever it knows may do anything, and it knows the one certificate: it listens where neighbours may reach it."""
+    return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": ADDRESS,
-        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": False},
+            "x509": {"clientCAFile": str(apiserver)},
+        },
         "authorization": {"mode": "AlwaysAllow"},
+        "enableSystemLogHandler": False,
         "cgroupDriver": "cgroupfs",
         "containerRuntimeEndpoint": f"unix://{socket}",
         # What this machine may lack, and a test of pods does without.
@@ -196,19 +221,6 @@ def _start_kubelet(stack: Stack, place: Path, socket: Path) -> Process:
         "podLogsDir": str(place / "pods"),
         "volumePluginDir": str(place / "plugins"),
     }
-    config = place / "kubelet.yaml"
-    config.write_text(yaml.safe_dump(settings))
-    argv: list[str | Path] = [
-        programs.locate("kubelet").path,
-        f"--config={config}",
-        f"--kubeconfig={stack.kubeconfig}",
-        f"--root-dir={place / 'kubelet'}",
-        f"--cert-dir={place / 'certificates'}",
-        f"--node-ip={ADDRESS}",
-        f"--hostname-override={ADDRESS}",
-        "--v=2",
-    ]
-    return stack.spawn("kubelet", argv)
 
 
 def _end_pods(made: Node) -> None:

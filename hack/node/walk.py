@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from devstack.errors import StackError
 from devstack.scene import Scene
 from devstack.stack import REPOSITORY
 from devstack.waiting import wait_until
-from node.machine import ADDRESS, Node
+from node.machine import ADDRESS, PROMETHEUS, Node
 
 HERE = Path(__file__).parent
 SYSTEM, RELEASE, ROUTE = "modelroute-system", "modelroute", "support-chat"
@@ -51,7 +54,11 @@ class Walk:
         told = {name: status[status.index(f"{name}:") + 1] for name in ("CapEff", "NoNewPrivs", "Seccomp")}
         assert (user, read_only) == ("65532", "1"), (user, read_only)
         assert told == {"CapEff": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}, told
-        self._say("its process is user 65532 with no capability, under seccomp, on a read-only root")
+        kubelet = HTTPSConnection(ADDRESS, 10250, timeout=10, context=ssl._create_unverified_context())
+        answers = [asked(kubelet, "/pods"), asked(HTTPConnection(PROMETHEUS, timeout=10), "/api/v1/status/buildinfo")]
+        assert answers == ["401", "nothing"], answers
+        self._say("its process is user 65532 with no capability, under seccomp, on a read-only root;")
+        self._say("the kubelet, which the API server asked for that, and Prometheus answer nobody else on this machine")
 
     def promote_though_it_is_killed_and_its_pod_deleted(self) -> None:
         self._split(small=0)
@@ -178,3 +185,13 @@ class Walk:
 
     def _until(self, check: Callable[[], bool], what: str, timeout_s: float) -> None:
         wait_until(check, what=what, timeout_s=timeout_s, interval_s=0.5)
+
+
+def asked(connection: HTTPConnection, path: str) -> str:
+    """The status that somebody without any credential is answered with, or "nothing" where the connection is closed."""
+    with closing(connection):
+        try:
+            connection.request("GET", path)
+            return str(connection.getresponse().status)
+        except (ConnectionResetError, BrokenPipeError):
+            return "nothing"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import ssl
 import subprocess
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from tests.packaging.test_image import instructions
 
 from modelroute.controller.settings import Settings
 from node import __main__ as program
-from node import image, machine, post_render
+from node import client, image, machine, post_render
 from node.forward import forward
 
 NODE = REPOSITORY / "hack" / "node"
@@ -62,7 +65,10 @@ def test_other_packages_make_another_base() -> None:
     assert all(re.fullmatch(r"[\w][\w.-]{0,127}", each) for each in tags)
 
 
-def test_connections_are_handed_on_both_ways_until_their_end() -> None:
+@pytest.mark.parametrize(
+    ("network", "answered"), [("127.0.0.0/8", b"HELLO"), (machine.PODS, b"")], ids=["a pod", "somebody else"]
+)
+def test_connections_of_pods_are_handed_on_both_ways_until_their_end(network: str, answered: bytes) -> None:
     async def play() -> bytes:
         async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             # Only answered once the other side has said that this was all.
@@ -73,7 +79,7 @@ def test_connections_are_handed_on_both_ways_until_their_end() -> None:
             host, port = there.sockets[0].getsockname()
             async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as probe:
                 free = probe.sockets[0].getsockname()[1]
-            serving = asyncio.create_task(forward(f"127.0.0.1:{free}", f"{host}:{port}"))
+            serving = asyncio.create_task(forward(f"127.0.0.1:{free}", f"{host}:{port}", network=IPv4Network(network)))
             for _ in range(200):
                 try:
                     reader, writer = await asyncio.open_connection("127.0.0.1", free)
@@ -82,12 +88,49 @@ def test_connections_are_handed_on_both_ways_until_their_end() -> None:
                     await asyncio.sleep(0.01)
             writer.write(b"hello")
             writer.write_eof()
-            answer = await asyncio.wait_for(reader.read(), 10)
+            try:
+                answer = await asyncio.wait_for(reader.read(), 10)
+            except ConnectionResetError:
+                answer = b""
             writer.close()
             serving.cancel()
             return answer
 
-    assert asyncio.run(play()) == b"HELLO"
+    assert asyncio.run(play()) == answered
+
+
+def test_the_kubelet_knows_the_api_servers_certificate_and_nobody_else(tmp_path: Path) -> None:
+    made = client.make(tmp_path)
+    settings: Json = machine.kubelet_settings(tmp_path, tmp_path / "socket", made.certificate)
+    known = settings["authentication"]
+    theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=known["x509"]["clientCAFile"])
+    theirs.verify_mode = ssl.CERT_REQUIRED
+    theirs.load_cert_chain(made.certificate, made.key)
+    flags = dict(each.split("=") for each in made.flags)
+    ours = ssl.create_default_context(cafile=str(made.certificate))
+    ours.check_hostname, ours.verify_mode = False, ssl.CERT_NONE
+
+    with pytest.raises(ssl.SSLError):
+        shake_hands(theirs, ours)
+    ours.load_cert_chain(flags["--kubelet-client-certificate"], flags["--kubelet-client-key"])
+    shown = shake_hands(theirs, ours)
+
+    assert shown["subject"] == ((("commonName", "kube-apiserver"),),)
+    assert not known["anonymous"]["enabled"]
+    assert not settings["enableSystemLogHandler"]
+    assert made.key.stat().st_mode & 0o077 == 0
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Json:
+    """What the server knows of the client then."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [server.wrap_bio(to_server, to_client, server_side=True), client.wrap_bio(to_client, to_server)]
+    for _ in range(5):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    shown: Json = ends[0].getpeercert() or {}
+    return shown
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,9 @@ class Step(Wire):
         "10m", description="How long the step lasts at least once it is live, for example 10m."
     )
     min_requests: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
-        100, description="How many requests each candidate must have answered in this step at least."
+        100,
+        description="How many requests each candidate must have answered in this step at least, and the model that it "
+        "is compared with since the rollout began, while that has traffic.",
     )
     approval: bool = Field(False, description="Whether the step waits for a person after all else is met.")
     require: Require = Field(

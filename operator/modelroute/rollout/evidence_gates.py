@@ -124,20 +124,25 @@ def has_lasted(view: View) -> Lack | None:
 def has_seen_enough(view: View) -> Lack | None:
     """`minRequests`, by every objective that can stop the rollout as well: what a silent judge did not see is not seen.
 
-    Also where a person waived them, a step is left on some evidence of its own and never on none.
+    Also where a person waived them, a step is left on some evidence of its own and never on none. A reference that has
+    traffic must have answered as many since the attempt began: of a few requests alone nobody can tell what is worse.
     """
     progress, asked = view.record.progress, 1 if view.waived else max(view.step.min_requests, 1)
     lacking = []
     for arm in view.record.attempt.candidates:
         seen = progress.requests.get(arm.name, 0.0)
         if seen < asked:
-            lacking.append(f"{count(seen)} of {count(asked)} requests by {arm.name}{_when(view, seen, asked)}")
+            lacking.append(f"{count(seen)} of {count(asked)} requests by {arm.name}{_when(view, seen, asked - seen)}")
             continue
         for objective in _gating(view, arm.name):
             covered = progress.covered.get((objective, arm.name), Coverage()).requests
             if covered < asked:
                 told = f"{objective} is known for {count(covered)} of {count(asked)} requests by {arm.name}"
-                lacking.append(f"{told}{_when(view, covered, asked)}")
+                lacking.append(f"{told}{_when(view, covered, asked - covered)}")
+    for reference, (known, in_step) in _references(view).items() if not view.waived else ():
+        if known < asked:
+            told = f"{count(known)} of {count(asked)} requests by {reference}, to compare with"
+            lacking.append(f"{told}{_when(view, in_step, asked - known)}")
     if not lacking:
         return None
     return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, "; ".join(lacking))
@@ -152,14 +157,26 @@ def _gating(view: View, candidate: str) -> list[str]:
     ]
 
 
-def _when(view: View, seen: float, asked: float) -> str:
+def _references(view: View) -> dict[str, tuple[float, float]]:
+    """The answers of each reference with traffic that the best known objective has: of the attempt, and of the step."""
+    weights, found = weights_of(view.record), dict[str, tuple[float, float]]()
+    for each in view.assessment.findings:
+        if each.action is Action.REPORT or not each.reference or not weights.get(each.reference):
+            continue
+        _, in_step = view.record.progress.step_counts.get((each.objective, each.reference), (0.0, 0.0))
+        found[each.reference] = max(found.get(each.reference, (0.0, 0.0)), (each.tally.reference_total, in_step))
+    return found
+
+
+def _when(view: View, seen: float, lacking: float) -> str:
+    """When `lacking` more will have come, where `seen` came since the step settled."""
     at = settled_at(view.record, view.seen.terms.scrape_interval_s)
     counted_s = 0.0 if at is None else view.record.progress.consumed_until - at
     if counted_s < view.record.attempt.window_s:
         return ""
     if not seen:
         return " (none is coming)"
-    return f" (about {duration((asked - seen) * counted_s / seen)} at today's traffic)"
+    return f" (about {duration(lacking * counted_s / seen)} at today's traffic)"
 
 
 def is_proven_safe(view: View) -> Lack | None:

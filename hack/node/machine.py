@@ -66,7 +66,8 @@ def in_the_way() -> str:
     this one is there is taken for its own: of another kubelet, or another containerd with pods, little would be left.
     """
     namespaces = sorted(_NAMESPACES.glob("cni-*"))
-    groups = sorted(path for pattern in ("kubepods*", "*/kubepods*") for path in _GROUPS.glob(pattern))
+    # As a shell finds them: with the first version of control groups, each is there a dozen times.
+    groups = [f"{_GROUPS}/{each}" for each in ("kubepods*", "*/kubepods*") if any(_GROUPS.glob(each))]
     kubelets = [path for each in _KUBELETS if (path := Path(each)).exists()]
     found = [*kubelets, *namespaces, *groups]
     if (_LINKS / _LINK).exists():
@@ -75,8 +76,8 @@ def in_the_way() -> str:
         deleting += [f"rm -r {each}" for each in kubelets]
         deleting += [f"find {each} -depth -type d -delete" for each in groups]
         return (
-            f"An earlier `make node` was killed and left {_LINK} here: end its containerd-shim processes and what runs "
-            f"in them, unmount what they leave mounted, and delete it: {'; '.join(deleting)}"
+            f"Another `make node` runs, or was killed and left {_LINK} here: then end its containerd-shim processes "
+            f"and what runs in them, unmount what they leave mounted, and delete it: {'; '.join(deleting)}"
         )
     if found:
         return (

@@ -178,11 +178,17 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    "theirs",
-    ["kubelet", "groups/kubepods", "groups/memory/kubepods", "groups/kubepods.slice", "namespaces/cni-1"],
+    ("theirs", "named"),
+    [
+        ("kubelet", "kubelet"),
+        ("groups/kubepods", "groups/kubepods*"),
+        ("groups/kubepods.slice", "groups/kubepods*"),
+        ("groups/memory/kubepods", "groups/*/kubepods*"),
+        ("namespaces/cni-1", "namespaces/cni-1"),
+    ],
 )
 def test_it_starts_nothing_beside_another_kubelet(
-    theirs: str, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    theirs: str, named: str, bare: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("controlplane.programs.locate_all", lambda *_, **__: pytest.fail("it went on"))
     assert machine.in_the_way() == ""
@@ -191,7 +197,7 @@ def test_it_starts_nothing_beside_another_kubelet(
     assert program.main() == 1
     assert capsys.readouterr().err == (
         "`make node` would start a second kubelet beside one that is or was here, and take its pods away: "
-        f"there is {bare / theirs} (to be deleted if no kubelet and no containerd needs it any more).\n"
+        f"there is {bare / named} (to be deleted if no kubelet and no containerd needs it any more).\n"
     )
 
 
@@ -204,9 +210,10 @@ def test_after_a_run_that_was_killed_it_says_what_to_delete(
 
     assert program.main() == 1
     assert capsys.readouterr().err == (
-        "An earlier `make node` was killed and left modelroute0 here: end its containerd-shim processes and what runs "
-        "in them, unmount what they leave mounted, and delete it: ip link delete modelroute0; ip netns delete cni-1; "
-        f"rm -r {bare}/kubelet; find {bare}/groups/memory/kubepods -depth -type d -delete\n"
+        "Another `make node` runs, or was killed and left modelroute0 here: then end its containerd-shim processes and "
+        "what runs in them, unmount what they leave mounted, and delete it: "
+        "ip link delete modelroute0; ip netns delete cni-1; "
+        f"rm -r {bare}/kubelet; find {bare}/groups/*/kubepods* -depth -type d -delete\n"
     )
 
 

@@ -27,7 +27,10 @@ QUERY = RouteQuery("chat", "support-chat", 0, ARMS, (ERRORS,), T0, T0 + 5, 5.0)
 TIMES = [T0 - 2, T0 + 3]
 
 
-def read(query: RouteQuery, *held: FakeTraefik | FakeJudge, judge: Judge = Judge()) -> WindowReading:  # noqa: B008 - a value
+ANY_ROUTE = Judge()
+
+
+def read(query: RouteQuery, *held: FakeTraefik | FakeJudge, judge: Judge = ANY_ROUTE) -> WindowReading:
     """The first window of the query."""
     prometheus = FakePrometheus(*(each for target in held for each in target.series))
     reader = Reader(Traefik(), judge, scrape_interval_s=5.0)

@@ -74,16 +74,7 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     loop = Loop(pulse.tick)
     registry = kopf.OperatorRegistry()
     register(registry, loop, ports.overlaps)
-
-    @kopf.on.login(registry=registry)
-    async def login(**_: object) -> kopf.ConnectionInfo:
-        # Read anew each time: kopf asks again when the API server refuses a token that was rotated.
-        now = connection(kubeconfig)
-        return kopf.ConnectionInfo(
-            server=now.server, ca_path=now.ca_path, insecure=now.insecure, scheme="Bearer", token=now.token,
-            certificate_path=now.certificate_path, private_key_path=now.private_key_path,
-        )  # fmt: skip
-
+    _sign_in(registry, kubeconfig)
     kopf_settings = kopf.OperatorSettings()
     configure(kopf_settings)
     stop, insights = asyncio.Event(), Insights()
@@ -130,6 +121,19 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
         objects.close()
         for pool in queries.values():
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _sign_in(registry: kopf.OperatorRegistry, kubeconfig: str | None) -> None:
+    """How kopf reaches the API server: as the operator's own client does."""
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: object) -> kopf.ConnectionInfo:
+        # Read anew each time: kopf asks again when the API server refuses a token that was rotated.
+        now = connection(kubeconfig)
+        return kopf.ConnectionInfo(
+            server=now.server, ca_path=now.ca_path, insecure=now.insecure, scheme="Bearer", token=now.token,
+            certificate_path=now.certificate_path, private_key_path=now.private_key_path,
+        )  # fmt: skip
 
 
 def _ports(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from modelroute.errors import Unavailable
-from modelroute.metrics.ledger import Sample, Series
+from modelroute.metrics.scrapes import Sample, Series
 
 T0 = 1_700_000_000.0
 """A cut of every window length used in the tests."""

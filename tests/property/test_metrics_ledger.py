@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fake_prometheus import T0, series
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, ledger, scrapes
 
 INTERVAL_S = 5.0
 OWN = frozenset({"code"})
@@ -53,7 +53,7 @@ def increase(history: History, start: float, end: float) -> float | None:
     found = ledger.counters(
         [series("requests_total", {**labels, "code": "200"}, [(t, v) for t, _, v in history.target])], OWN
     )
-    window = ledger.cut(ledger.timelines([starts], OWN), start, end, scrape_interval_s=INTERVAL_S)
+    window = cutting.cut(scrapes.timelines([starts], OWN), start, end, scrape_interval_s=INTERVAL_S)
     return None if window.problem else ledger.increase(found[0], window.spans)
 
 
@@ -73,7 +73,7 @@ def test_however_the_time_is_cut_the_windows_add_up_to_what_was_counted(history:
 def test_a_window_is_the_same_whatever_else_was_fetched_with_it(history: History, start_s: int, windows: int) -> None:
     start = T0 + start_s
     end = start + windows * INTERVAL_S
-    sight = start - ledger.lookback_s(INTERVAL_S)
+    sight = start - scrapes.lookback_s(INTERVAL_S)
     alone = History(tuple(each for each in history.target if sight < each[0] <= end), ())
     assert increase(history, start, end) == increase(alone, start, end)
 

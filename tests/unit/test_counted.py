@@ -12,8 +12,8 @@ from modelroute.cluster.client import MODEL_ROUTES, Json, NotFound
 from modelroute.controller.counted import CountedEvents, CountedObjects, CountedSamples
 from modelroute.controller.telemetry import Telemetry
 from modelroute.errors import Conflict, Invalid, Unavailable
-from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import QueryWarning
+from modelroute.metrics.scrapes import Series
 from modelroute.rollout.decision import Announcement
 from modelroute.rollout.reasons import Reason
 

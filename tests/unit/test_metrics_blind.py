@@ -15,10 +15,10 @@ from tests.fakes import NAME, NAMESPACE, STEP, T0, Prometheus, World, in_phase, 
 from modelroute.analysis.design import Outcomes
 from modelroute.controller import looking
 from modelroute.controller.tick import Ticker
-from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
 from modelroute.metrics.reading import RouteQuery
 from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.scrapes import Series
 from modelroute.metrics.traefik import Traefik
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.reasons import Reason

@@ -11,10 +11,10 @@ from tests.fake_prometheus import T0, FakePrometheus, FakeTraefik, parse_selecto
 
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics.counters import alike, labels_for
-from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import PrometheusServer
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.scrapes import Series
 from modelroute.rollout.reasons import Reason
 
 LARGE = ArmQuery("large", "chat", "llama-70b", 8000)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pytest
 from tests.fake_prometheus import T0, series
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, ledger, scrapes
+from modelroute.metrics.scrapes import timelines
 from modelroute.rollout.reasons import Reason
 
 OLD = T0 - 86_400
@@ -54,7 +55,7 @@ def test_deltas_are_reset_aware_and_span_what_was_missed(
 def test_a_window_is_complete_two_scrapes_after_its_end(
     now: float, window_s: float, scrape_interval_s: float, end: float
 ) -> None:
-    assert ledger.window_end_for(now, window_s, scrape_interval_s) == end
+    assert scrapes.window_end_for(now, window_s, scrape_interval_s) == end
 
 
 def counted(
@@ -64,8 +65,8 @@ def counted(
     process = series("process_start_time_seconds", A, [(T0 + t, started) for t, started, _ in scrapes])
     values = [(T0 + t, value) for t, _, value in scrapes if value is not None]
     found = ledger.counters([series("requests_total", {**A, "code": "200"}, values)], OWN)
-    targets = ledger.timelines([process], OWN)
-    window = ledger.cut(targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
+    targets = timelines([process], OWN)
+    window = cutting.cut(targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
     return window.problem.reason if window.problem else ledger.increase(found[0], window.spans)
 
 
@@ -120,6 +121,17 @@ def test_why_a_window_is_unknown(scrapes: Sequence[tuple[float, float, float | N
     assert counted(scrapes, 0, 5) == reason
 
 
+def test_stale_data_say_how_often_they_were_looked_for() -> None:
+    targets = timelines([series("process_start_time_seconds", A, [(T0 - 22, OLD)])], OWN)
+    problem = cutting.cut(targets, T0, T0 + 5, scrape_interval_s=5.0).problem
+
+    assert problem is not None
+    assert problem.message == (
+        "target a of job gw was last scraped 27 s before the end of this window:"
+        " is it still a target, scraped every 5 s?"
+    )
+
+
 def test_a_scrape_that_jitters_over_a_cut_is_no_gap() -> None:
     scrapes = [(-0.001, OLD, 10.0), (5.002, OLD, 13.0), (9.999, OLD, 20.0)]
     assert counted(scrapes, 0, 5) == 0
@@ -133,15 +145,15 @@ def cut_two(
     a_labels: dict[str, str] = A,
     b_labels: dict[str, str] = B,
     b_started: float = OLD + 7,
-) -> ledger.Cut:
-    targets = ledger.timelines(
+) -> cutting.Cut:
+    targets = timelines(
         [
             series("process_start_time_seconds", a_labels, [(T0 + t, OLD) for t in a]),
             series("process_start_time_seconds", b_labels, [(T0 + t, b_started) for t in b]),
         ],
         OWN,
     )
-    return ledger.cut(targets, T0, T0 + 5, scrape_interval_s=5.0)
+    return cutting.cut(targets, T0, T0 + 5, scrape_interval_s=5.0)
 
 
 def test_a_target_that_misses_a_scrape_makes_the_window_unknown_though_another_is_there() -> None:
@@ -182,8 +194,8 @@ def test_scraped_every_minute_and_configured_as_every_15_s_the_setting_is_named_
     for phase in range(every_s):
         # As it is read: until the first scrape after the window.
         scrapes = [(T0 + t, OLD) for t in range(phase + 15 - every_s * 9, phase + 16, every_s) if t > -75]
-        targets = ledger.timelines([series("process_start_time_seconds", A, scrapes)], OWN)
-        problem = ledger.cut(targets, T0, T0 + 15, scrape_interval_s=15.0).problem
+        targets = timelines([series("process_start_time_seconds", A, scrapes)], OWN)
+        problem = cutting.cut(targets, T0, T0 + 15, scrape_interval_s=15.0).problem
         if problem is not None:
             told.append(problem.message)
 
@@ -206,27 +218,27 @@ def test_a_target_that_goes_within_the_window_counts_up_to_its_last_scrape() -> 
 @pytest.mark.parametrize(
     ("a", "b", "now", "ripe"),
     [
-        pytest.param([-2, 3, 8], [-1, 4, 9], 15, ledger.Ripeness.RIPE, id="both were seen after the end"),
-        pytest.param([-2, 3], [-1, 4], 15, ledger.Ripeness.UNRIPE, id="nobody was, yet"),
-        pytest.param([-2, 3, 8], [-1, 4], 15, ledger.Ripeness.UNRIPE, id="one was, the other may still come"),
-        pytest.param([-2, 3, 8, 28], [-1, 4], 60, ledger.Ripeness.SPOILT, id="nobody goes on, nothing more is awaited"),
-        pytest.param([-2, 3, 8, 28], [-1, 4], 30, ledger.Ripeness.UNRIPE, id="24 s without it are no five scrapes"),
-        pytest.param([-2, 3, 8, 30], [-1, 4], 30, ledger.Ripeness.RIPE, id="five scrapes without it: it is gone"),
-        pytest.param([-2, 3, 8], [-40], 15, ledger.Ripeness.RIPE, id="one that is out of sight is not needed"),
-        pytest.param([], [], 15, ledger.Ripeness.RIPE, id="without any target there is nothing to wait for"),
-        pytest.param([-2, 3, 8], [9], 15, ledger.Ripeness.RIPE, id="one that came after the end has no part in it"),
+        pytest.param([-2, 3, 8], [-1, 4, 9], 15, scrapes.Ripeness.RIPE, id="both were seen after the end"),
+        pytest.param([-2, 3], [-1, 4], 15, scrapes.Ripeness.UNRIPE, id="nobody was, yet"),
+        pytest.param([-2, 3, 8], [-1, 4], 15, scrapes.Ripeness.UNRIPE, id="one was, the other may still come"),
+        pytest.param([-2, 3, 8, 28], [-1, 4], 60, scrapes.Ripeness.SPOILT, id="nobody goes on, no more is awaited"),
+        pytest.param([-2, 3, 8, 28], [-1, 4], 30, scrapes.Ripeness.UNRIPE, id="24 s without it are no five scrapes"),
+        pytest.param([-2, 3, 8, 30], [-1, 4], 30, scrapes.Ripeness.RIPE, id="five scrapes without it: it is gone"),
+        pytest.param([-2, 3, 8], [-40], 15, scrapes.Ripeness.RIPE, id="one that is out of sight is not needed"),
+        pytest.param([], [], 15, scrapes.Ripeness.RIPE, id="without any target there is nothing to wait for"),
+        pytest.param([-2, 3, 8], [9], 15, scrapes.Ripeness.RIPE, id="one that came after the end has no part in it"),
     ],
 )
 def test_a_window_is_whole_once_every_target_was_seen_after_it_or_is_gone(
-    a: list[float], b: list[float], now: float, ripe: ledger.Ripeness
+    a: list[float], b: list[float], now: float, ripe: scrapes.Ripeness
 ) -> None:
     processes = [
         series("process_start_time_seconds", labels, [(T0 + t, OLD + place) for t in times])
         for place, (labels, times) in enumerate(((A, a), (B, b)))
         if times
     ]
-    targets = ledger.timelines(processes, OWN)
-    assert ledger.ripeness(targets, T0, T0 + 5, now=T0 + now, scrape_interval_s=5.0) is ripe
+    targets = timelines(processes, OWN)
+    assert scrapes.ripeness(targets, T0, T0 + 5, now=T0 + now, scrape_interval_s=5.0) is ripe
 
 
 def test_a_target_that_never_came_back_makes_no_gap() -> None:
@@ -247,7 +259,7 @@ def test_two_processes_under_the_same_labels_are_not_believed() -> None:
 
 
 def test_a_counter_without_the_start_of_its_process_is_a_problem_and_not_a_zero() -> None:
-    targets = ledger.timelines([series("process_start_time_seconds", A, [(T0 + 3, OLD)])], OWN)
+    targets = timelines([series("process_start_time_seconds", A, [(T0 + 3, OLD)])], OWN)
     elsewhere = ledger.counters([series("requests_total", {**B, "code": "200"}, [(T0 + 3, 1)])], OWN)
     off_beat = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 2.5, 1)])], OWN)
     fine = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 3, 1)])], OWN)

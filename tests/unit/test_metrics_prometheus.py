@@ -17,8 +17,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from modelroute.errors import Invalid, Unavailable
-from modelroute.metrics.ledger import Sample, Series
 from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning
+from modelroute.metrics.scrapes import Sample, Series
 
 SECRET = "hunter2"
 GOOD = {

@@ -13,10 +13,10 @@ from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, pa
 
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
-from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
+from modelroute.metrics.scrapes import Series
 from modelroute.rollout.reasons import Reason
 
 SERVER = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=5.0)

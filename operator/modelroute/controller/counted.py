@@ -11,9 +11,9 @@ from modelroute.controller import families
 from modelroute.controller.ports import Announcer
 from modelroute.controller.telemetry import Telemetry, word_for
 from modelroute.errors import ModelRouteError
-from modelroute.metrics.ledger import Series
 from modelroute.metrics.prometheus import QueryWarning
 from modelroute.metrics.sampler import SampleStore
+from modelroute.metrics.scrapes import Series
 from modelroute.rollout.decision import Announcement
 
 Clock = Callable[[], float]

@@ -11,9 +11,9 @@ from modelroute.controller.ports import Ports
 from modelroute.controller.spec import query_of
 from modelroute.errors import Invalid, Unavailable
 from modelroute.gateway.render import Template
-from modelroute.metrics.ledger import window_end_for
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.metrics.sampler import most_windows
+from modelroute.metrics.scrapes import window_end_for
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.evidence import Unknown

@@ -13,7 +13,7 @@ from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history
 from modelroute.controller.ports import Ports
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
-from modelroute.metrics.ledger import window_end_for
+from modelroute.metrics.scrapes import window_end_for
 from modelroute.rollout.attempt import Stage
 from modelroute.rollout.changed import carries
 from modelroute.rollout.decision import Decision, Phase

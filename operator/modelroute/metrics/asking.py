@@ -9,9 +9,9 @@ from concurrent.futures import Executor
 from typing import Protocol
 
 from modelroute.errors import Unavailable
-from modelroute.metrics import ledger
-from modelroute.metrics.ledger import Series
+from modelroute.metrics import scrapes
 from modelroute.metrics.prometheus import AnswerTooLarge, Unreachable
+from modelroute.metrics.scrapes import Series
 from modelroute.metrics.selectors import Question, joined, merged, re2_quote, selector
 from modelroute.metrics.sources import PROCESS_START, Source
 
@@ -93,19 +93,19 @@ class Asking:
         found = (await self.ask([question]))[question]
         if isinstance(found, Unavailable):
             return found
-        wanted = {ledger.target_of(series.labels, own) for series in seen}
+        wanted = {scrapes.target_of(series.labels, own) for series in seen}
         started = {
             target: {scrape.t: scrape.started for scrape in scrapes}
-            for target, scrapes in ledger.timelines(found, own).items()
+            for target, scrapes in scrapes.timelines(found, own).items()
         }
         # A scrape without its process' start stays in sight, so that it is unknown and not merely absent.
         return tuple(
             Series(
                 dict(target),
                 tuple(
-                    ledger.Sample(sample.t, started.get(target, {}).get(sample.t, math.nan))
+                    scrapes.Sample(sample.t, started.get(target, {}).get(sample.t, math.nan))
                     for series in seen
-                    if ledger.target_of(series.labels, own) == target
+                    if scrapes.target_of(series.labels, own) == target
                     for sample in series.samples
                 ),
             )

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, ledger, scrapes
 from modelroute.metrics.reading import ArmQuery, CounterQuery
 from modelroute.metrics.selectors import Question, re2_quote
 from modelroute.metrics.sources import Samples, Source
@@ -44,12 +44,12 @@ def alike(counter: CounterQuery, arms: Sequence[ArmQuery]) -> tuple[ArmQuery, ..
     return tuple(arm for arm, mine in zip(arms, labels, strict=True) if labels.count(mine) > 1)
 
 
-def not_told_apart(counter: CounterQuery, arms: Sequence[ArmQuery]) -> dict[str, ledger.Problem]:
+def not_told_apart(counter: CounterQuery, arms: Sequence[ArmQuery]) -> dict[str, cutting.Problem]:
     """Why nothing is known of the arms that share their series, by name."""
     shared = alike(counter, arms)
     names = ", ".join(arm.name for arm in shared)
     message = f"no label of {counter.metric} tells {names} apart: versions of one model differ in $(backend) only"
-    return {arm.name: ledger.Problem(Reason.AMBIGUOUS_SERIES, message) for arm in shared}
+    return {arm.name: cutting.Problem(Reason.AMBIGUOUS_SERIES, message) for arm in shared}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,19 @@ class Read:
     arm: ArmQuery
     samples: Samples
 
-    def increases(self, spans: Mapping[ledger.TargetId, ledger.Span]) -> dict[ledger.TargetId, float]:
+    def increases(self, spans: Mapping[scrapes.TargetId, cutting.Span]) -> dict[scrapes.TargetId, float]:
         """What was counted by target, of those that had a series in the window; NaN where it is no count."""
-        found: dict[ledger.TargetId, float] = {}
+        found: dict[scrapes.TargetId, float] = {}
         for each in self.samples.counters:
             if ledger.seen_in(each, spans):
                 found[each.target] = found.get(each.target, 0.0) + ledger.increase(each, spans)
         return found
 
-    def missing(self, when: str = "") -> ledger.Problem:
-        return ledger.Problem(Reason.NO_DATA, f"no series {self.in_words()} was scraped{when}")
+    def missing(self, when: str = "") -> cutting.Problem:
+        return cutting.Problem(Reason.NO_DATA, f"no series {self.in_words()} was scraped{when}")
 
-    def no_count(self) -> ledger.Problem:
-        return ledger.Problem(Reason.NOT_A_NUMBER, f"{self.in_words()} has a value that is not a count")
+    def no_count(self) -> cutting.Problem:
+        return cutting.Problem(Reason.NOT_A_NUMBER, f"{self.in_words()} has a value that is not a count")
 
     def in_words(self) -> str:
         labels = ", ".join(f"{label}={value!r}" for label, value in labels_for(self.counter, self.arm))
@@ -81,14 +81,14 @@ class Read:
 
 def spans_of(
     reads: Iterable[Read], main: Read, start: float, end: float, *, scrape_interval_s: float, seen_until: float
-) -> Mapping[ledger.TargetId, ledger.Span] | ledger.Problem:
+) -> Mapping[scrapes.TargetId, cutting.Span] | cutting.Problem:
     """The window (`start`, `end`] of all processes that serve one of `reads`; a problem is told of `main`.
 
     `seen_until` is the latest scrape of anything, unix seconds.
     """
     reads = tuple(reads)
     found = tuple(counter for read in reads for counter in read.samples.counters)
-    horizon = start - ledger.lookback_s(scrape_interval_s)
+    horizon = start - scrapes.lookback_s(scrape_interval_s)
     serving = {each.target for each in found if any(horizon < t <= end for t in each.values)}
     if not serving:
         return main.missing()
@@ -97,8 +97,8 @@ def spans_of(
     }
     problem = ledger.misplaced(found, targets, start, end)
     if problem is None:
-        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+        window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         if window.problem is None:
             return window.spans
         problem = window.problem
-    return ledger.Problem(problem.reason, f"{main.counter.metric}: {problem.message}")
+    return cutting.Problem(problem.reason, f"{main.counter.metric}: {problem.message}")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, scrapes
 from modelroute.metrics.counters import Read, not_told_apart, source, spans_of
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.metrics.sources import Samples, Source, seen_until
@@ -42,7 +42,7 @@ def outcomes(
     end: float,
     *,
     scrape_interval_s: float,
-) -> tuple[dict[str, Outcomes | ledger.Problem], float]:
+) -> tuple[dict[str, Outcomes | cutting.Problem], float]:
     """What was counted of each of `arms` in (`start`, `end`], or why that is not known; and since when it counted."""
     bads, totals = objective.bad, objective.total
     assert bads is not None, "an objective of its own counters has both"
@@ -51,22 +51,24 @@ def outcomes(
     mixed = not_told_apart(bads, query.arms) | not_told_apart(totals, query.arms)
     earliest = start
 
-    def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+    def one(arm: ArmQuery) -> Outcomes | cutting.Problem:
         nonlocal earliest
         if arm.name in mixed:
             return mixed[arm.name]
         bad = Read(bads, arm, samples[_key(objective, arm, BAD)])
         total = Read(totals, arm, samples[_key(objective, arm, TOTAL)])
         spans = spans_of((bad, total), total, start, end, scrape_interval_s=scrape_interval_s, seen_until=latest)
-        if isinstance(spans, ledger.Problem):
+        if isinstance(spans, cutting.Problem):
             return spans
-        earliest = min(earliest, ledger.counted_from(spans, start))
+        earliest = min(earliest, cutting.counted_from(spans, start))
         return _held_together(bad, total, spans)
 
     return {arm.name: one(arm) for arm in arms}, earliest
 
 
-def _held_together(bad: Read, total: Read, spans: Mapping[ledger.TargetId, ledger.Span]) -> Outcomes | ledger.Problem:
+def _held_together(
+    bad: Read, total: Read, spans: Mapping[scrapes.TargetId, cutting.Span]
+) -> Outcomes | cutting.Problem:
     """The sums over the targets, each of which must make sense by itself."""
     bads, totals = bad.increases(spans), total.increases(spans)
     for read, sums in ((bad, bads), (total, totals)):
@@ -81,7 +83,7 @@ def _held_together(bad: Read, total: Read, spans: Mapping[ledger.TargetId, ledge
                 f"{bad.in_words()} counted {counted:g} and {total.counter.metric} {of:g} at the same scrapes:"
                 " the bad ones have to be among all, and counted at the same moment"
             )
-            return ledger.Problem(Reason.COUNTERS_DISAGREE, message)
+            return cutting.Problem(Reason.COUNTERS_DISAGREE, message)
     every = math.fsum(totals.values())
     wrong = min(math.fsum(bads.values()), every)
     return Outcomes(total=every, compared=(wrong,), absolute=wrong)

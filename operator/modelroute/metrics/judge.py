@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, ledger
 from modelroute.metrics.counting import Judged
 from modelroute.metrics.reading import ArmQuery, RouteQuery
 from modelroute.metrics.selectors import Question, re2_quote
@@ -68,7 +68,7 @@ class Judge:
         *,
         scrape_interval_s: float,
         seen_until: float = -math.inf,
-    ) -> Judged | ledger.Problem:
+    ) -> Judged | cutting.Problem:
         """What was said of an arm's answers in (`start`, `end`]; `seen_until` is the latest scrape of anything."""
         wanted = {(self.namespace_label, arm.namespace), (self.service_label, arm.service)}
         targets = {target: scrapes for target, scrapes in samples.targets.items() if wanted <= target}
@@ -78,7 +78,7 @@ class Judge:
             for counter in samples.counters
             if wanted <= counter.target and all(counter.labels.get(label) == value for label, value in of_route)
         ]
-        window = ledger.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+        window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         problem = window.problem or ledger.misplaced(found, targets, start, end)
         if problem:
             return problem
@@ -87,12 +87,12 @@ class Judge:
             verdict = counter.labels.get(self.verdict_label, "")
             by_verdict[verdict] = by_verdict.get(verdict, 0.0) + ledger.increase(counter, window.spans)
         if math.isnan(math.fsum(by_verdict.values())):
-            return ledger.Problem(Reason.NOT_A_NUMBER, f"{self.metric} has a value that is not a count")
+            return cutting.Problem(Reason.NOT_A_NUMBER, f"{self.metric} has a value that is not a count")
         return Judged(
             passes=by_verdict.get("pass", 0.0),
             violations=by_verdict.get("violation", 0.0),
             errors=by_verdict.get("error", 0.0),
-            counted_from=ledger.counted_from(window.spans, start),
+            counted_from=cutting.counted_from(window.spans, start),
         )
 
 
@@ -101,15 +101,15 @@ def coverage_span_s(window_s: float, scrape_interval_s: float) -> float:
 
 
 def coverage_problem(
-    judged: Judged | ledger.Problem, answered: float, min_coverage: float | None, *, counter: str
-) -> ledger.Problem | None:
+    judged: Judged | cutting.Problem, answered: float, min_coverage: float | None, *, counter: str
+) -> cutting.Problem | None:
     """Is too little judged to say anything? `answered` are the answers (2xx) there were to judge in the same
     span, `counter` is what should have counted verdicts on them.
     """
-    if isinstance(judged, ledger.Problem):
+    if isinstance(judged, cutting.Problem):
         return judged
     if answered > 0 and judged.total + judged.errors == 0:
-        return ledger.Problem(
+        return cutting.Problem(
             Reason.JUDGE_SILENT, f"{counter} says nothing of {answered:.0f} answers in the last minute"
         )
     said = judged.total + judged.errors
@@ -117,31 +117,31 @@ def coverage_problem(
         message = (
             f"{said:.0f} verdicts on {answered:.0f} answers in the last minute: who else sends it answers to judge?"
         )
-        return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+        return cutting.Problem(Reason.AMBIGUOUS_SERIES, message)
     if min_coverage is not None and judged.total < min_coverage * answered:
         share = 100 * judged.total / answered
         wanted = f"{100 * min_coverage:g} %"
         message = f"{share:.0f} % of {answered:.0f} answers judged in the last minute, {wanted} wanted"
-        return ledger.Problem(Reason.LOW_COVERAGE, message)
+        return cutting.Problem(Reason.LOW_COVERAGE, message)
     return None
 
 
-def silent(problem: ledger.Problem, arm: ArmQuery, metric: str) -> ledger.Problem:
+def silent(problem: cutting.Problem, arm: ArmQuery, metric: str) -> cutting.Problem:
     """No target at all is a silent judge, and says where it is expected."""
     if problem.reason is not Reason.NO_DATA:
         return problem
     message = f"no scraped target of service {arm.namespace}/{arm.service} for {metric}: {problem.message}"
-    return ledger.Problem(Reason.JUDGE_SILENT, message)
+    return cutting.Problem(Reason.JUDGE_SILENT, message)
 
 
-def same_service(query: RouteQuery) -> Mapping[str, ledger.Problem]:
+def same_service(query: RouteQuery) -> Mapping[str, cutting.Problem]:
     """Arms that share a Service (by two ports): a judge of the Service cannot tell them apart."""
     services: dict[tuple[str, str], list[str]] = {}
     for arm in query.arms:
         services.setdefault((arm.namespace, arm.service), []).append(arm.name)
     message = "another arm has the same service, whose judge cannot tell them apart"
     return {
-        arm: ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+        arm: cutting.Problem(Reason.AMBIGUOUS_SERIES, message)
         for arms in services.values()
         if len(arms) > 1
         for arm in arms

@@ -23,7 +23,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util import Retry
 
 from modelroute.errors import Invalid, Unavailable
-from modelroute.metrics.ledger import Sample, Series
+from modelroute.metrics.scrapes import Sample, Series
 
 _CHUNK_BYTES = 64 * 1024
 # What Prometheus says of an error in one word; anything else in a body is not repeated.

@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from modelroute.errors import Unavailable
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, scrapes
 from modelroute.metrics.asking import Asking, Found, Outage, SampleStore
 from modelroute.metrics.judge import Judge
-from modelroute.metrics.ledger import Series, window_end_for
 from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import RouteQuery, WindowReading
+from modelroute.metrics.scrapes import Series, window_end_for
 from modelroute.metrics.sources import Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
 from modelroute.metrics.windows import Reader, unknown_window
@@ -135,7 +135,7 @@ class Sampler:
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
         # What comes after the windows shows that they are whole; more than this shows nothing more.
-        at = max(until, min(self._clock(), until + (ledger.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
+        at = max(until, min(self._clock(), until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
         asking = Asking(self._store, self._executor, self._outage, range_s=at - since + reach_s, at=at)
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
@@ -166,14 +166,14 @@ class Sampler:
         query: RouteQuery,
         sources: Mapping[str, Source],
         brought: _Brought,
-        problem: ledger.Problem | None,
+        problem: cutting.Problem | None,
     ) -> _Answer:
         samples: dict[str, Samples] = {}
         for name, source in sources.items():
             processes, series = brought.of(source)
             for found in (processes, series):
                 if isinstance(found, QueryWarning):
-                    problem = ledger.Problem(Reason.QUERY_WARNING, str(found))
+                    problem = cutting.Problem(Reason.QUERY_WARNING, str(found))
                 elif isinstance(found, Unavailable):
                     return found
             if not isinstance(processes, Unavailable) and not isinstance(series, Unavailable):
@@ -195,13 +195,13 @@ class Sampler:
         now, gateway = self._clock(), self._preset.sources(query).keys()
         for start, end in pairwise(cuts):
             match self._reader.ripeness(samples, start, end, gateway=gateway, now=now):
-                case ledger.Ripeness.RIPE:
+                case scrapes.Ripeness.RIPE:
                     yield self._reader.read(query, samples, start, end)
-                case ledger.Ripeness.UNRIPE:
+                case scrapes.Ripeness.UNRIPE:
                     return
-                case ledger.Ripeness.SPOILT:
+                case scrapes.Ripeness.SPOILT:
                     message = "no scrape came after this window: what was counted in it may be half of it"
-                    yield unknown_window(start, end, ledger.Problem(Reason.STALE_DATA, message))
+                    yield unknown_window(start, end, cutting.Problem(Reason.STALE_DATA, message))
 
     def _by_identity(self) -> _Routes:
         routes: dict[str, set[tuple[str, str]]] = {}
@@ -209,13 +209,13 @@ class Sampler:
             routes.setdefault(identity, set()).add((namespace, route))
         return routes
 
-    def _two_routes_as_one(self, query: RouteQuery, routes: _Routes) -> ledger.Problem | None:
+    def _two_routes_as_one(self, query: RouteQuery, routes: _Routes) -> cutting.Problem | None:
         own = (query.namespace, query.route)
         others = sorted(route for route in routes.get(self._preset.identity(query), ()) if route != own)
         if not others:
             return None
         message = f"the gateway's metrics cannot tell this route from {'/'.join(others[0])}"
-        return ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+        return cutting.Problem(Reason.AMBIGUOUS_SERIES, message)
 
 
 _Answer = tuple[WindowReading, ...] | Unavailable

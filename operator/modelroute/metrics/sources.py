@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, ledger, scrapes
 from modelroute.metrics.reading import RouteQuery
 from modelroute.metrics.selectors import Question
 
@@ -35,22 +35,22 @@ class Source:
 class Samples:
     """What a source's questions brought: the targets' scrapes, and their counters."""
 
-    targets: Mapping[ledger.TargetId, tuple[ledger.Scrape, ...]] = field(default_factory=dict)
+    targets: Mapping[scrapes.TargetId, tuple[scrapes.Scrape, ...]] = field(default_factory=dict)
     counters: tuple[ledger.Counter, ...] = ()
 
     @classmethod
-    def of(cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series], own: frozenset[str]) -> Samples:
-        return cls(ledger.timelines(processes, own), ledger.counters(series, own))
+    def of(cls, processes: Iterable[scrapes.Series], series: Iterable[scrapes.Series], own: frozenset[str]) -> Samples:
+        return cls(scrapes.timelines(processes, own), ledger.counters(series, own))
 
     @classmethod
-    def beside(cls, processes: Iterable[ledger.Series], series: Iterable[ledger.Series]) -> Samples:
+    def beside(cls, processes: Iterable[scrapes.Series], series: Iterable[scrapes.Series]) -> Samples:
         """Counters whose own labels nobody knows: a counter is of the process whose labels are all among its own."""
-        targets = ledger.timelines(processes, frozenset())
-        known: dict[tuple[str, str], list[ledger.TargetId]] = {}
+        targets = scrapes.timelines(processes, frozenset())
+        known: dict[tuple[str, str], list[scrapes.TargetId]] = {}
         for target in targets:
             known.setdefault(_place(dict(target)), []).append(target)
 
-        def of(labels: Mapping[str, str]) -> ledger.TargetId:
+        def of(labels: Mapping[str, str]) -> scrapes.TargetId:
             place = _place(labels)
             fits = (target for target in known.get(place, ()) if target <= labels.items())
             return max(fits, key=len, default=frozenset(zip(("job", "instance"), place, strict=True)))
@@ -81,12 +81,12 @@ class Tally:
     where `timing_problem` is set, no durations can be. `counted_from`: since when it counted, in unix seconds.
     """
 
-    problem: ledger.Problem | None = None
-    unknown: Mapping[str, ledger.Problem] = field(default_factory=dict)
+    problem: cutting.Problem | None = None
+    unknown: Mapping[str, cutting.Problem] = field(default_factory=dict)
     requests: Mapping[tuple[str, int], float] = field(default_factory=dict)
     durations: Mapping[tuple[str, int, float], float] = field(default_factory=dict)
     boundaries: tuple[float, ...] = ()
-    timing_problem: ledger.Problem | None = None
+    timing_problem: cutting.Problem | None = None
     counted_from: float = math.inf
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from modelroute.metrics import ledger
+from modelroute.metrics import cutting, scrapes
 from modelroute.metrics.counters import Read, not_told_apart, source, spans_of
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, RouteQuery
 from modelroute.metrics.sources import Samples, Source, seen_until
@@ -40,22 +40,22 @@ def counted(
     end: float,
     *,
     scrape_interval_s: float,
-) -> dict[str, Tokens | ledger.Problem]:
+) -> dict[str, Tokens | cutting.Problem]:
     """What was counted of each of `arms` in (`start`, `end`], or why that is not known."""
     latest = seen_until(samples)
     mixed = not_told_apart(ANSWERED, query.arms)
 
-    def one(arm: ArmQuery) -> Tokens | ledger.Problem:
+    def one(arm: ArmQuery) -> Tokens | cutting.Problem:
         if arm.name in mixed:
             return mixed[arm.name]
         reads = tuple(Read(counter, arm, samples[_key(arm, counter)]) for counter in COUNTERS)
         spans = spans_of(reads, reads[-1], start, end, scrape_interval_s=scrape_interval_s, seen_until=latest)
-        return spans if isinstance(spans, ledger.Problem) else _summed(reads, spans)
+        return spans if isinstance(spans, cutting.Problem) else _summed(reads, spans)
 
     return {arm.name: one(arm) for arm in arms}
 
 
-def _summed(reads: tuple[Read, ...], spans: Mapping[ledger.TargetId, ledger.Span]) -> Tokens | ledger.Problem:
+def _summed(reads: tuple[Read, ...], spans: Mapping[scrapes.TargetId, cutting.Span]) -> Tokens | cutting.Problem:
     """The sums over the processes, each of which has to serve all three counters."""
     increases = [read.increases(spans) for read in reads]
     serving = set().union(*increases)

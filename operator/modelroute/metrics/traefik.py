@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from modelroute.metrics import counting, ledger
+from modelroute.metrics import counting, cutting, ledger, scrapes
 from modelroute.metrics.reading import ArmQuery, RouteQuery
 from modelroute.metrics.selectors import Question, re2_quote
 from modelroute.metrics.sources import Samples, Source, Tally
@@ -68,12 +68,12 @@ class Traefik:
         scrape_interval_s: float,
     ) -> Tally:
         requests, durations = samples[REQUESTS], samples[DURATIONS]
-        window = ledger.cut(requests.targets, start, end, scrape_interval_s=scrape_interval_s)
+        window = cutting.cut(requests.targets, start, end, scrape_interval_s=scrape_interval_s)
         everything = (*requests.counters, *durations.counters)
         problem = window.problem or ledger.misplaced(everything, requests.targets, start, end)
         if problem:
             return Tally(problem=problem)
-        tallying = _Tallying(self.service_label, query, window.spans, ledger.counted_from(window.spans, start))
+        tallying = _Tallying(self.service_label, query, window.spans, cutting.counted_from(window.spans, start))
         for counter in requests.counters:
             tallying.request(counter)
         for counter in durations.counters:
@@ -85,14 +85,14 @@ class _Tallying:
     """Adds up one window; an arm with a series that cannot be counted is unknown as a whole."""
 
     def __init__(
-        self, service_label: str, query: RouteQuery, spans: Mapping[ledger.TargetId, ledger.Span], counted_from: float
+        self, service_label: str, query: RouteQuery, spans: Mapping[scrapes.TargetId, cutting.Span], counted_from: float
     ) -> None:
         self._counted_from = counted_from
         self._service_label = service_label
         self._gateways_known = bool(query.gateways)
         self._patterns = tuple((arm.name, _pattern(query, arm)) for arm in query.arms)
         self._spans = spans
-        self._unknown: dict[str, ledger.Problem] = {}
+        self._unknown: dict[str, cutting.Problem] = {}
         self._requests: dict[tuple[str, int], float] = {}
         self._durations: dict[tuple[str, int, float], float] = {}
         self._histograms: dict[frozenset[tuple[str, str]], set[float]] = {}
@@ -118,9 +118,9 @@ class _Tallying:
         sets = {frozenset(boundaries) for boundaries in self._histograms.values()}
         timing_problem = None
         if not sets:
-            timing_problem = ledger.Problem(Reason.NO_DATA, "no request has been timed yet")
+            timing_problem = cutting.Problem(Reason.NO_DATA, "no request has been timed yet")
         elif len(sets) > 1:
-            timing_problem = ledger.Problem(
+            timing_problem = cutting.Problem(
                 Reason.AMBIGUOUS_SERIES, "the gateway's instances have different histogram boundaries"
             )
         return Tally(
@@ -141,14 +141,14 @@ class _Tallying:
             return arms[0]
         for arm in arms:
             message = f"{service} may be another arm's or another route's"
-            self._unknown[arm] = ledger.Problem(Reason.AMBIGUOUS_SERIES, message)
+            self._unknown[arm] = cutting.Problem(Reason.AMBIGUOUS_SERIES, message)
         return None
 
     def _increase(self, counter: ledger.Counter, arm: str) -> float:
         counted = ledger.increase(counter, self._spans)
         if math.isnan(counted):
             message = f"{counter.labels.get('__name__', 'a counter')} has a value that is not a count"
-            self._unknown[arm] = ledger.Problem(Reason.NOT_A_NUMBER, message)
+            self._unknown[arm] = cutting.Problem(Reason.NOT_A_NUMBER, message)
             return 0.0
         return counted
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import counting, custom, judge, ledger, tokens
+from modelroute.metrics import counting, custom, cutting, judge, scrapes, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally, seen_until
 from modelroute.rollout.evidence import Tokens
@@ -38,14 +38,14 @@ class Reader:
 
     def reach_s(self, query: RouteQuery) -> float:
         """How far before `since` samples are needed."""
-        reach = ledger.lookback_s(self.scrape_interval_s)
+        reach = scrapes.lookback_s(self.scrape_interval_s)
         if _wants_judge(query):
             reach += judge.coverage_span_s(query.window_s, self.scrape_interval_s)
         return reach
 
     def ripeness(
         self, samples: Mapping[str, Samples], start: float, end: float, *, gateway: Collection[str], now: float
-    ) -> ledger.Ripeness:
+    ) -> scrapes.Ripeness:
         """Whether the window can be read at `now` (unix seconds): the gateway is waited for until it is gone; `gateway`
         names the samples that are its.
 
@@ -53,19 +53,19 @@ class Reader:
         must not keep the backend's failures from being seen.
         """
         interval_s, latest = self.scrape_interval_s, seen_until(samples)
-        ripe = ledger.Ripeness.RIPE
+        ripe = scrapes.Ripeness.RIPE
         for name in gateway:
-            found = ledger.ripeness(samples[name].targets, start, end, now=now, scrape_interval_s=interval_s)
-            if found is ledger.Ripeness.SPOILT:
+            found = scrapes.ripeness(samples[name].targets, start, end, now=now, scrape_interval_s=interval_s)
+            if found is scrapes.Ripeness.SPOILT:
                 return found
-            ripe = found if found is ledger.Ripeness.UNRIPE else ripe
-        if latest >= end + ledger.JITTER * interval_s:
+            ripe = found if found is scrapes.Ripeness.UNRIPE else ripe
+        if latest >= end + scrapes.JITTER * interval_s:
             return ripe
         others = (each.targets for name, each in samples.items() if name not in gateway)
-        if not any(ledger.late(targets, start, end, scrape_interval_s=interval_s) for targets in others):
+        if not any(scrapes.late(targets, start, end, scrape_interval_s=interval_s) for targets in others):
             return ripe
-        patient = now - latest <= ledger.GONE_AFTER_SCRAPES * interval_s
-        return ledger.Ripeness.UNRIPE if patient else ledger.Ripeness.SPOILT
+        patient = now - latest <= scrapes.GONE_AFTER_SCRAPES * interval_s
+        return scrapes.Ripeness.UNRIPE if patient else scrapes.Ripeness.SPOILT
 
     def read(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> WindowReading:
         tally = self._tally(query, samples, start, end)
@@ -80,7 +80,7 @@ class Reader:
         for objective in query.objectives:
             match objective.metric:
                 case Metric.ERROR_RATE:
-                    found: Mapping[str, Outcomes | ledger.Problem] = _errors(tally, known)
+                    found: Mapping[str, Outcomes | cutting.Problem] = _errors(tally, known)
                 case Metric.LATENCY_ABOVE:
                     found = _latencies(tally, known, objective)
                     if any(isinstance(each, Outcomes) for each in found.values()):
@@ -124,11 +124,11 @@ class Reader:
         taken: dict[str, Tokens],
         *,
         span: tuple[float, float],
-    ) -> dict[str, Outcomes | ledger.Problem]:
+    ) -> dict[str, Outcomes | cutting.Problem]:
         """Why an amount is not known, by arm; what is known is put into `taken`."""
         counted = tokens.counted(query, arms, samples, *span, scrape_interval_s=self.scrape_interval_s)
         taken |= {arm: found for arm, found in counted.items() if isinstance(found, Tokens)}
-        return {arm: found for arm, found in counted.items() if isinstance(found, ledger.Problem)}
+        return {arm: found for arm, found in counted.items() if isinstance(found, cutting.Problem)}
 
     def _judged(
         self,
@@ -138,7 +138,7 @@ class Reader:
         objective: ObjectiveQuery,
         *,
         span: tuple[float, float],
-    ) -> tuple[dict[str, Outcomes | ledger.Problem], float]:
+    ) -> tuple[dict[str, Outcomes | cutting.Problem], float]:
         """The arms' outcomes, and since when the judges counted, in unix seconds."""
         start, end = span
         earliest = start
@@ -147,7 +147,7 @@ class Reader:
         ambiguous = judge.same_service(query)
         latest = seen_until(samples)
 
-        def one(arm: ArmQuery) -> Outcomes | ledger.Problem:
+        def one(arm: ArmQuery) -> Outcomes | cutting.Problem:
             nonlocal earliest
             problem = ambiguous.get(arm.name) or lately.problem or lately.unknown.get(arm.name)
             if problem:
@@ -159,7 +159,7 @@ class Reader:
                 for since in (start, span_start)
             )
             answered = math.fsum(n for code, n in _by_code(lately, arm).items() if 200 <= code < 300)
-            if isinstance(judged, ledger.Problem):
+            if isinstance(judged, cutting.Problem):
                 return judge.silent(judged, arm, self.judge.metric)
             earliest = min(earliest, judged.counted_from)
             named = self.judge.named_for(query)
@@ -170,7 +170,7 @@ class Reader:
         return {arm.name: one(arm) for arm in arms}, earliest
 
 
-def unknown_window(start: float, end: float, problem: ledger.Problem) -> WindowReading:
+def unknown_window(start: float, end: float, problem: cutting.Problem) -> WindowReading:
     """A window of which nothing is known."""
     return WindowReading(start, end, {}, {}, (Unknown(problem.reason, problem.message),))
 
@@ -183,7 +183,7 @@ def _by_code(tally: Tally, arm: ArmQuery) -> dict[int, float]:
     return {code: count for (name, code), count in tally.requests.items() if name == arm.name}
 
 
-def _errors(tally: Tally, arms: list[ArmQuery]) -> dict[str, Outcomes | ledger.Problem]:
+def _errors(tally: Tally, arms: list[ArmQuery]) -> dict[str, Outcomes | cutting.Problem]:
     return {arm.name: counting.error_outcomes(_by_code(tally, arm)) for arm in arms}
 
 
@@ -191,12 +191,12 @@ def _boundaries(tally: Tally, objective: ObjectiveQuery) -> tuple[float, ...]:
     return counting.boundaries_from(objective.threshold_s or 0.0, tally.boundaries)
 
 
-def _latencies(tally: Tally, arms: list[ArmQuery], objective: ObjectiveQuery) -> dict[str, Outcomes | ledger.Problem]:
+def _latencies(tally: Tally, arms: list[ArmQuery], objective: ObjectiveQuery) -> dict[str, Outcomes | cutting.Problem]:
     problem = tally.timing_problem
     boundaries = _boundaries(tally, objective)
     if problem is None and not boundaries:
         message = f"no histogram boundary at or above {objective.threshold_s:g} s"
-        problem = ledger.Problem(Reason.NO_DATA, message)
+        problem = cutting.Problem(Reason.NO_DATA, message)
     if problem:
         return {arm.name: problem for arm in arms}
     return {arm.name: counting.latency_outcomes(_buckets(tally, arm), boundaries) for arm in arms}

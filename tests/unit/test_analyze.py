@@ -57,6 +57,16 @@ def test_every_kind_of_table_has_an_example() -> None:
     assert {table["test"] for table, _ in examples()} == {"two-arm", "one-arm", "shares", "counters", "rollout"}
 
 
+def test_in_a_pipe_the_table_is_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = next(table for table, _ in examples() if table["test"] == "rollout")
+    wide = run(table, "--table").stdout
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = run(table, "--table").stdout
+
+    assert 60 < max(map(len, wide.splitlines())) <= 110
+    assert max(map(len, narrow.splitlines())) <= 60
+
+
 @pytest.mark.parametrize(("table", "told"), examples(), ids=lambda value: value.get("test", ""))
 def test_the_examples_of_the_page_come_out_as_they_are_written(table: dict[str, Any], told: dict[str, Any]) -> None:
     assert close(answer(table), told)

@@ -75,6 +75,18 @@ def out(at: Path, *options: str) -> str:
     return result.stdout
 
 
+def test_in_a_pipe_it_is_as_wide_as_columns_says_and_a_file_as_wide_as_the_tables_want(
+    at: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widest = max(map(len, out(at).splitlines()))
+    monkeypatch.setenv("COLUMNS", "100")
+    run(at, "--out", str(at / "told.txt"))
+
+    assert 100 < widest <= 140
+    assert max(map(len, out(at).splitlines())) <= 100
+    assert max(map(len, (at / "told.txt").read_text("utf-8").splitlines())) == widest
+
+
 def respelled(at: Path, **changes: Any) -> Path:
     (at / "comparison.yaml").write_text(yaml.safe_dump(copy.deepcopy(SPEC) | changes), encoding="utf-8")
     return at

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, TextIO
 
-from rich.console import Console
 from rich.table import Table
+
+from modelroute.cli.terminal import console
 
 _MOST = 700.0
 """exp of more than this is no float."""
@@ -15,13 +16,13 @@ _MOST = 700.0
 
 def print_table(found: dict[str, Any], file: TextIO) -> None:
     """`found` is an answer of `analyze`; what it holds tells which."""
-    console = Console(file=file, width=None if file.isatty() else 110)
+    out = console(file, piped_width=110)
     for table in _tables(found):
-        console.print(table)
+        out.print(table)
     if "total" in found:
-        console.print(f"total {found['total']:g}")
+        out.print(f"total {found['total']:g}")
     if "decision" in found:
-        console.print(_decision(found))
+        out.print(_decision(found))
 
 
 def _tables(found: dict[str, Any]) -> Iterator[Table]:

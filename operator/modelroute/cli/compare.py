@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +56,10 @@ def compare(file: Path, results: Path, output: str, emit: str | None, out: Path 
     except Invalid as error:
         raise Invalid(f"{file}: {error}") from error
     if emit is None and output == "table" and out is None:
-        from modelroute.compare.as_text import print_decision
+        from modelroute.cli.terminal import console
+        from modelroute.compare.as_text import WIDE, print_decision
 
-        print_decision(decision, sys.stdout)
+        print_decision(decision, console(piped_width=WIDE))
         return
     if emit is not None:
         from modelroute.compare.emit import to_manifest
@@ -95,8 +95,10 @@ def _written(decision: Decision, output: str) -> str:
         case _:
             from io import StringIO
 
-            from modelroute.compare.as_text import print_decision
+            from rich.console import Console
+
+            from modelroute.compare.as_text import WIDE, print_decision
 
             buffer = StringIO()
-            print_decision(decision, buffer)
+            print_decision(decision, Console(file=buffer, width=WIDE, highlight=False))
             return buffer.getvalue()

@@ -11,6 +11,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.table import Table
 
+from modelroute.cli.terminal import console
 from modelroute.compare.domain import Comparison
 from modelroute.compare.evaluation.preflight import Checked
 from modelroute.compare.evaluation.probing import Found
@@ -105,12 +106,12 @@ def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
         for model in comparison.models
         for suite in comparison.suites
     ]
-    console = Console(file=out, highlight=False, width=None if out.isatty() else WIDE)
-    if console.width < WIDE_ENOUGH:
-        console.print(title, markup=False, style="bold")
+    screen = console(out, piped_width=WIDE)
+    if screen.width < WIDE_ENOUGH:
+        screen.print(title, markup=False, style="bold")
         for model, suite, cells in rows:
             told = (f"{name} {', '.join(cell.splitlines())}" for name, cell in zip(headings, cells, strict=True))
-            console.print(f"{model} · {suite}: {'; '.join(told)}", markup=False)
+            screen.print(f"{model} · {suite}: {'; '.join(told)}", markup=False)
         return
     table = Table(title=title, title_justify="left")
     for name in ("model", "suite"):
@@ -119,7 +120,7 @@ def summary(comparison: Comparison, folder: Path, out: TextIO) -> None:
         table.add_column(name, justify="right")
     for model, suite, cells in rows:
         table.add_row(model, suite, *cells)
-    console.print(table)
+    screen.print(table)
 
 
 def checked_table(comparison: Comparison, found: Mapping[str, Checked], out: TextIO) -> None:
@@ -140,10 +141,10 @@ def checked_table(comparison: Comparison, found: Mapping[str, Checked], out: Tex
         notes += [f"{model}: {said}" for said in dict.fromkeys(wrong) if said][:1]
         if checked.answers and checked.logprobs.why:
             notes.append(f"{model}: {checked.logprobs}")
-    console = Console(file=out, highlight=False, width=None if out.isatty() else 140)
-    console.print(table)
+    screen = console(out, piped_width=140)
+    screen.print(table)
     for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
+        screen.print(note, markup=False, soft_wrap=True)
 
 
 def _cells(samples: tuple[Sample, ...]) -> list[str]:

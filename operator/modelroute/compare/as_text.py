@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -13,12 +11,14 @@ from modelroute.compare.decide import Decision
 from modelroute.compare.examples import Told
 from modelroute.compare.tables import Table, tables
 
+WIDE = 140
+"""Columns that the tables want."""
+
 _COLOURS = {"✓": "green", "✗": "red", "?": "yellow", "pays": "green", "does not pay": "red", "inferior": "red"}
 
 
-def print_decision(decision: Decision, file: TextIO) -> None:
-    """For a person at a terminal; without colours and 140 columns wide where `file` is none."""
-    console = Console(file=file, width=None if file.isatty() else 140, highlight=False)
+def print_decision(decision: Decision, console: Console) -> None:
+    """For a person, as wide as the console is; below `WIDE` columns words are broken."""
     console.print(Text(decision.headline, style="bold"))
     for sentence in (*decision.caveats, *decision.notes):
         console.print(Text(f"! {sentence}", style="yellow"))

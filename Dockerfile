@@ -15,6 +15,10 @@ COPY hack/image/requirements.txt ./
 RUN python -m venv --without-pip /opt/modelroute \
  && pip --python /opt/modelroute/bin/python install --require-hashes --only-binary=:all: --requirement requirements.txt
 COPY operator/modelroute /opt/modelroute/source/modelroute
+# What pip would make of [project.scripts], for `kubectl exec … -- modelroute` and `docker run … plan`.
+RUN printf '%s\n' '#!/opt/modelroute/bin/python' 'import sys' 'from modelroute.cli.main import main' 'sys.exit(main())' \
+      > /opt/modelroute/bin/modelroute \
+ && chmod 755 /opt/modelroute/bin/modelroute
 # Compiled now, because nothing can be written later; checked by hash, because a layer does not keep times.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/modelroute
 
@@ -37,5 +41,5 @@ ENV PATH=/opt/modelroute/bin:$PATH \
 USER 65532:65532
 WORKDIR /tmp
 EXPOSE 8080 8081
-ENTRYPOINT ["python", "-m", "modelroute.cli.main"]
+ENTRYPOINT ["modelroute"]
 CMD ["--help"]

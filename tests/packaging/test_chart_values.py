@@ -48,6 +48,8 @@ RECEIVER = {"name": "chat", "type": "Slack", "urlFrom": {"env": "URL"}}
         ({"networkPolicy": {"apiServer": {"ports": [70000]}}}, "/networkPolicy/apiServer/ports/0"),
         ({"metrics": {"podMonitor": {"interval": "often"}}}, "/metrics/podMonitor/interval"),
         ({"terminationGracePeriodSeconds": 1}, "/terminationGracePeriodSeconds"),
+        ({"livenessProbe": {"terminationGracePeriodSeconds": 0}}, "/livenessProbe/terminationGracePeriodSeconds"),
+        ({"readinessProbe": {"terminationGracePeriodSeconds": 5}}, "/readinessProbe"),
     ],
     ids=lambda given: json.dumps(given) if isinstance(given, dict) else "",
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 import subprocess
+import sys
 import sysconfig
 import tomllib
 from pathlib import Path
@@ -79,6 +81,22 @@ def test_the_image_says_which_ports_the_chart_asks_for(render: Render) -> None:
     (container,) = only(render(), "Deployment")["spec"]["template"]["spec"]["containers"]
 
     assert [str(port["containerPort"]) for port in container["ports"]] == instructions("EXPOSE")[0].split()
+
+
+def test_the_image_has_the_command_that_pip_would_make(tmp_path: Path) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    (making,) = (step for step in instructions("RUN") if "/bin/modelroute" in step)
+    _, _, shebang, *script = shlex.split(making.partition(">")[0])
+    module, function = project["scripts"]["modelroute"].split(":")
+    (tmp_path / "modelroute").write_text("\n".join(script))
+    done = subprocess.run(
+        [sys.executable, tmp_path / "modelroute", "--version"], capture_output=True, text=True, check=False
+    )
+
+    assert shebang == "#!/opt/modelroute/bin/python"
+    assert f"from {module} import {function}" in script
+    assert instructions("ENTRYPOINT") == ['["modelroute"]']
+    assert (done.returncode, done.stdout.split()[0]) == (0, "modelroute,"), done.stderr
 
 
 @pytest.mark.parametrize("source", [each.split()[0] for each in instructions("COPY") if "--from" not in each])

@@ -9,10 +9,25 @@ from typing import Any
 
 from devstack import credentials, pod
 from devstack.errors import StackError
-from devstack.http import Api
+from devstack.http import Api, HttpError
 
 OPERATOR_NAMESPACE, OPERATOR_ACCOUNT = "modelroute-system", "modelroute"
 _TOKEN_LIFETIME_S = 7 * 24 * 3600
+
+Json = dict[str, Any]
+
+_GROUPS: Mapping[str, str] = {
+    "modelroutes": "modelroute.dev/v1alpha1",
+    "modelrollouts": "modelroute.dev/v1alpha1",
+    "httproutes": "gateway.networking.k8s.io/v1",
+    "leases": "coordination.k8s.io/v1",
+    "events": "events.k8s.io/v1",
+}
+
+
+def path_of(resource: str, namespace: str, name: str = "") -> str:
+    """Where the API server has an object, or without a `name` all of the namespace's; `resource` in the plural."""
+    return f"/apis/{_GROUPS[resource]}/namespaces/{namespace}/{resource}/{name}".rstrip("/")
 
 
 class Cluster:
@@ -61,6 +76,22 @@ class Cluster:
             {"spec": {"expirationSeconds": _TOKEN_LIFETIME_S}},
         )
         return str(answer["status"]["token"])
+
+    def read(self, resource: str, namespace: str, name: str) -> Json:
+        """The object, or {} where there is none; see `path_of`.
+
+        For whoever waits for something: a kubectl twenty times a second takes a core.
+        """
+        try:
+            return dict(self.admin.get(path_of(resource, namespace, name)))
+        except HttpError as error:
+            if error.status == 404:
+                return {}
+            raise
+
+    def read_all(self, resource: str, namespace: str) -> list[Json]:
+        """All of the namespace's; see `path_of`."""
+        return list(self.admin.get(path_of(resource, namespace))["items"])
 
     def kubectl(self, *args: str, input: str | None = None, kubeconfig: Path | None = None) -> str:
         """What kubectl prints, run as the admin or with another kubeconfig; StackError with its words if it fails."""

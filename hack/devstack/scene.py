@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from devstack.cluster import Json
 from devstack.process import Process
 from devstack.request_record import RequestRecord, read_log
 from devstack.stack import REPOSITORY, Stack
@@ -21,8 +22,6 @@ SERVED_MODEL = "support"
 SCRAPE_INTERVAL_S = 1.0
 WINDOW_S = 5
 SETTLE_MIN_S = 5
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,30 +149,26 @@ class Scene:
             "patch", "modelroute", name, "-n", self.namespace, "--type=merge", "-p", json.dumps(dict(change))
         )
 
-    def get(self, kind: str, name: str) -> Json:
-        """The object, or {} where there is none."""
-        found = self.stack.kubectl("get", kind, name, "-n", self.namespace, "-o", "json", "--ignore-not-found")
-        return json.loads(found) if found else {}
+    def get(self, resource: str, name: str) -> Json:
+        """The object, or {} where there is none; `resource` in the plural."""
+        return self.stack.read(resource, self.namespace, name)
 
     def status(self, name: str) -> Json:
-        status: Json = self.get("modelroute", name).get("status") or {}
+        status: Json = self.get("modelroutes", name).get("status") or {}
         return status
 
     def rollouts(self) -> list[Json]:
-        listed = json.loads(self.stack.kubectl("get", "modelrollouts", "-n", self.namespace, "-o", "json"))
-        items: list[Json] = listed["items"]
-        return sorted(items, key=lambda item: int(item["spec"]["attempt"]))
+        found = self.stack.read_all("modelrollouts", self.namespace)
+        return sorted(found, key=lambda item: int(item["spec"]["attempt"]))
 
     def weights(self, name: str) -> dict[str, int]:
         """The weights that the HTTPRoute carries, by Service."""
-        rules = self.get("httproute", name).get("spec", {}).get("rules") or [{}]
+        rules = self.get("httproutes", name).get("spec", {}).get("rules") or [{}]
         return {ref["name"]: ref["weight"] for ref in rules[0].get("backendRefs") or []}
 
     def events(self) -> Iterator[tuple[str, str, str]]:
         """Type, reason and note of every event, oldest first."""
-        found = self.stack.kubectl("get", "events.events.k8s.io", "-n", self.namespace, "-o", "json")
-        items = sorted(json.loads(found)["items"], key=lambda item: item["eventTime"] or "")
-        for item in items:
+        for item in sorted(self.stack.read_all("events", self.namespace), key=lambda item: item["eventTime"] or ""):
             yield item["type"], item["reason"], item["note"]
 
     def tear_down(self) -> None:

@@ -43,12 +43,12 @@ def reached(scene: Scene, phase: str) -> Callable[[], bool]:
 
 
 def split(scene: Scene) -> dict[str, int]:
-    rules = scene.get("httproute", "own")["spec"]["rules"]
+    rules = scene.get("httproutes", "own")["spec"]["rules"]
     return {ref["name"]: ref["weight"] for ref in next(r for r in rules if r["name"] == "chat")["backendRefs"]}
 
 
 def but_for_weights(scene: Scene) -> Json:
-    route = copy.deepcopy(scene.get("httproute", "own"))
+    route = copy.deepcopy(scene.get("httproutes", "own"))
     for ref in route["spec"]["rules"][1]["backendRefs"]:
         ref.pop("weight", None)
     return {"spec": route["spec"], "annotations": route["metadata"]["annotations"]}

@@ -78,7 +78,7 @@ def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
         wait_for("Stable", None)
         apply(40, **adopting)
         wait_for("Stable", 1)
-        wait_until(lambda: "finalizers" not in scene.get("modelroute", NAME)["metadata"], what="it may go")
+        wait_until(lambda: "finalizers" not in scene.get("modelroutes", NAME)["metadata"], what="it may go")
         scene.tear_down()
 
     assert sorted(seen.used) == sorted(granted())

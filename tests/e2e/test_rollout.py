@@ -216,7 +216,7 @@ def test_careless_input_is_told_in_a_sentence_and_moves_no_traffic(scene: Scene)
     assert missing["phase"] == "Pending"
     assert "spec.models[1].backendRef: Service smal-v1 in namespace" in missing["message"]
     assert "does not exist: create it, or correct the name" in missing["message"]
-    assert scene.get("httproute", ROUTE) == {}
+    assert scene.get("httproutes", ROUTE) == {}
 
     scene.add_model("small-v1", seed=2)
     scene.apply(manifest(scene, large=100, small=0))
@@ -230,7 +230,7 @@ def test_careless_input_is_told_in_a_sentence_and_moves_no_traffic(scene: Scene)
     scene.apply(manifest(scene, large=100, small=0, filters=filters))
     refused = wait_for(scene, lambda s: "refuses the HTTPRoute" in s.get("message", ""), what="told of the filter")
     assert conditions(refused)["Accepted"] == "False"
-    assert "filters" not in scene.get("httproute", ROUTE)["spec"]["rules"][0]
+    assert "filters" not in scene.get("httproutes", ROUTE)["spec"]["rules"][0]
 
 
 def test_a_route_that_somebody_else_made_under_our_name_is_left_alone(scene: Scene) -> None:
@@ -243,14 +243,14 @@ def test_a_route_that_somebody_else_made_under_our_name_is_left_alone(scene: Sce
         "spec": {"parentRefs": [{"name": "inference"}], "hostnames": ["theirs.example.com"]},
     }
     scene.stack.apply(theirs)
-    before = scene.get("httproute", ROUTE)["spec"]
+    before = scene.get("httproutes", ROUTE)["spec"]
     scene.start_operator()
     scene.apply(manifest(scene, large=60, small=40))
 
     told = wait_for(scene, lambda s: bool(s.get("conditions")), what="a first status")
 
     assert "was not made for this ModelRoute" in told["message"]
-    assert scene.get("httproute", ROUTE)["spec"] == before
+    assert scene.get("httproutes", ROUTE)["spec"] == before
     scene.stack.kubectl("delete", "httproute", ROUTE, "-n", scene.namespace)
     wait_for(scene, lambda s: s.get("phase") != "Pending", what="it goes on by itself once the name is free")
 
@@ -259,7 +259,7 @@ def test_a_deleted_modelroute_takes_its_route_and_history_with_it(scene: Scene) 
     begin(scene)
     scene.stack.kubectl("delete", "modelroute", ROUTE, "-n", scene.namespace)
 
-    wait_until(lambda: scene.get("httproute", ROUTE) == {}, what="the route is gone")
+    wait_until(lambda: scene.get("httproutes", ROUTE) == {}, what="the route is gone")
 
 
 def _seconds(instant: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator
@@ -82,8 +81,7 @@ def settings(scene: Scene) -> Json:
 
 
 def holder(scene: Scene) -> str:
-    found = scene.stack.kubectl("get", "lease", LEASE, "-n", scene.namespace, "-o", "json", "--ignore-not-found")
-    return str((json.loads(found)["spec"] if found else {}).get("holderIdentity") or "")
+    return str(scene.get("leases", LEASE).get("spec", {}).get("holderIdentity") or "")
 
 
 ROUTE_WRITE = Right("gateway.networking.k8s.io", "httproutes", "patch")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from typing import Any
 from tests.fakes import NAME, STEP, T0, Prometheus, manifest
 from tests.recording_proxy import Recording, kubeconfig_through, recording
 
-from devstack.http import HttpError
 from devstack.stack import Stack
 from modelroute.cluster.backends import Backends
 from modelroute.cluster.client import HTTP_ROUTES, MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects, configuration
@@ -30,11 +29,6 @@ from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 
 STEPS = {"steps": [{**STEP, "progress": 50}, {**STEP, "progress": 100}]}
-_GROUPS: Mapping[str, str] = {
-    "modelroutes": "modelroute.dev/v1alpha1",
-    "modelrollouts": "modelroute.dev/v1alpha1",
-    "httproutes": "gateway.networking.k8s.io/v1",
-}
 
 
 @dataclass(slots=True)
@@ -81,15 +75,9 @@ class LiveWorld:
         body["metadata"] = {"name": NAME, "namespace": self.namespace}
         self.stack.apply(body)
 
-    def get(self, kind: str, name: str = NAME) -> Json:
+    def get(self, resource: str, name: str = NAME) -> Json:
         """The object, or {} where there is none."""
-        try:
-            found: Json = self.stack.admin.get(f"/apis/{_GROUPS[kind]}/namespaces/{self.namespace}/{kind}/{name}")
-        except HttpError as error:
-            if error.status == 404:
-                return {}
-            raise
-        return found
+        return self.stack.read(resource, self.namespace, name)
 
     @property
     def status(self) -> Json:
@@ -97,8 +85,9 @@ class LiveWorld:
         return status
 
     def rollouts(self) -> list[Json]:
-        listed = self.stack.admin.get(f"/apis/{_GROUPS['modelrollouts']}/namespaces/{self.namespace}/modelrollouts")
-        return sorted(listed["items"], key=lambda each: int(each["spec"]["attempt"]))
+        return sorted(
+            self.stack.read_all("modelrollouts", self.namespace), key=lambda each: int(each["spec"]["attempt"])
+        )
 
     def weights(self) -> dict[str, int]:
         """The weights that the HTTPRoute carries, by Service."""

@@ -11,16 +11,14 @@ from pathlib import Path
 import yaml
 from tests.bench.soak.plan import FAULTS_OF, SERVERS, Fault, Json, Planned, Wanted, aimed, host_of, manifest
 
+from devstack.cluster import path_of
 from devstack.http import HttpError, fetch
 from devstack.process import Process
 from devstack.scene import MODEL_PORT, SETTLE_MIN_S, WINDOW_S
 from devstack.stack import REPOSITORY, Stack
 from devstack.waiting import wait_until
 
-GROUP = "/apis/modelroute.dev/v1alpha1"
-GATEWAY = "/apis/gateway.networking.k8s.io/v1"
 MERGE = "application/merge-patch+json"
-API_GROUPS: Mapping[str, str] = {"modelroutes": GROUP, "modelrollouts": GROUP, "httproutes": GATEWAY}
 END_GRACE_S = 15.0
 
 Key = tuple[str, str]
@@ -118,12 +116,12 @@ class World:
         """By namespace and name, of all namespaces of the soak."""
         found: dict[Key, Json] = {}
         for namespace in self.namespaces:
-            for item in self.stack.admin.get(f"{API_GROUPS[kind]}/namespaces/{namespace}/{kind}")["items"]:
+            for item in self.stack.read_all(kind, namespace):
                 found[namespace, item["metadata"]["name"]] = item
         return found
 
     def _path(self, kind: str, key: Key) -> str:
-        return f"{API_GROUPS[kind]}/namespaces/{key[0]}/{kind}/{key[1]}"
+        return path_of(kind, *key)
 
     # What breaks.
 

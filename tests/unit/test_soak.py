@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from tests.bench.soak.judging import Ended, Rate, Verdict, judged, sums_to_whole
+from tests.bench.soak.judging import ALPHA, Ended, Rate, Verdict, judged, sums_to_whole
 from tests.bench.soak.plan import START, Doing, Fault, Truth, Wanted, draw_change, draw_faults
 from tests.bench.soak.routes import Route
 from tests.bench.soak.vitals import Life, Usage, growth_mib_per_hour, quantile, read_metrics
@@ -41,7 +41,12 @@ def test_an_end_is_judged_by_the_truth_and_by_what_a_person_did(
 )
 def test_a_rate_is_too_high_only_when_that_is_sure(wrong: int, total: int, allowed: bool) -> None:
     # One of one is no proof: its lower 99 % limit is 1 %.
-    assert Rate(wrong, total).is_allowed is allowed
+    assert Rate(wrong, total, ALPHA).is_allowed is allowed
+
+
+def test_of_harm_that_is_promoted_one_is_too_many() -> None:
+    assert Rate(0, 97, 0.0).is_allowed
+    assert not Rate(1, 97, 0.0).is_allowed
 
 
 @pytest.mark.parametrize(

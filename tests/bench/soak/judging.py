@@ -10,7 +10,7 @@ from scipy.stats import beta
 from tests.bench.soak.plan import NAMED_BY, Doing, Truth
 
 ALPHA = 0.05
-"""falseRollbackRate, as the ModelRoutes have it by default. Of harm that is missed no more is allowed either."""
+"""falseRollbackRate, as the ModelRoutes have it by default."""
 
 
 class Verdict(StrEnum):
@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     FALSE_ROLLBACK = "false rollback"
     """a harmless candidate was taken back for harm: allowed, but not more often than falseRollbackRate"""
     MISSED_HARM = "harm promoted"
+    """it is so far beyond what is allowed that no chance excuses it"""
     UNEXPLAINED = "unexplained"
 
 
@@ -57,7 +58,7 @@ class Rate:
 
     wrong: int
     total: int
-    allowed: float = ALPHA
+    allowed: float
 
     @property
     def at_least(self) -> float:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.bench.soak.judging import Rate, Verdict
+from tests.bench.soak.judging import ALPHA, Rate, Verdict
 from tests.bench.soak.plan import Fault, Truth
 from tests.bench.soak.routes import Outcome
 from tests.bench.soak.soak import Soak
@@ -31,8 +31,8 @@ def data_of(soak: Soak) -> Json:
     """Everything that was measured, and what is wrong with it (`violations`)."""
     outcomes = [outcome for route in soak.routes.values() for outcome in route.outcomes]
     rates = {
-        "falseRollbacks": _rate(outcomes, {Truth.HEALTHY}, Verdict.FALSE_ROLLBACK),
-        "missedHarm": _rate(outcomes, set(Truth) - {Truth.HEALTHY}, Verdict.MISSED_HARM),
+        "falseRollbacks": _rate(outcomes, {Truth.HEALTHY}, Verdict.FALSE_ROLLBACK, ALPHA),
+        "missedHarm": _rate(outcomes, set(Truth) - {Truth.HEALTHY}, Verdict.MISSED_HARM, 0.0),
     }
     lives = [_life(each) for each in soak.watch.lives]
     totals = json.loads(soak.world.totals.read_text(encoding="utf-8")) if soak.world.totals.exists() else {}
@@ -93,10 +93,10 @@ def _more(
         if not rate.is_allowed:
             yield violation(name, f"{rate.wrong} of {rate.total}: surely more than {rate.allowed:.0%}")
     for each in outcomes:
-        if each.verdict is Verdict.UNEXPLAINED:
+        if each.verdict in {Verdict.UNEXPLAINED, Verdict.MISSED_HARM}:
             end = f"{each.ended.outcome or 'nothing began'}, {each.ended.reason}: {each.message}"
             what = f"{'/'.join(each.key)} change {each.number} ({each.truth.value}): {end}"
-            yield violation("unexplained end", what[:400])
+            yield violation(each.verdict.value, what[:400])
     for life in lives:
         growth = life["growthMiBPerHour"]
         if life["forS"] >= GROWTH_FROM_S and growth is not None and growth > GROWTH_ALLOWED_MIB_PER_HOUR:
@@ -106,9 +106,9 @@ def _more(
             yield violation("never ended", f"{route['route']} ({route['truth']}) was under way for {route['forS']} s")
 
 
-def _rate(outcomes: Iterable[Outcome], truths: set[Truth], wrong: Verdict) -> Rate:
+def _rate(outcomes: Iterable[Outcome], truths: set[Truth], wrong: Verdict, allowed: float) -> Rate:
     judged = [each for each in outcomes if each.truth in truths and each.ended.outcome in {"Promoted", "RolledBack"}]
-    return Rate(sum(each.verdict is wrong for each in judged), len(judged))
+    return Rate(sum(each.verdict is wrong for each in judged), len(judged), allowed)
 
 
 def _by_truth(outcomes: Sequence[Outcome]) -> Json:

@@ -17,7 +17,10 @@ ACTION = "modelroute.dev/action"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A rollout that ended. Times are seconds: from the change to its decision and to its end, None if not told."""
+    """A rollout that ended. Times are seconds: from the change to its decision and to its end, None if not told.
+
+    `rollout`: the ModelRollout's status with its evidence, where the end is not justified.
+    """
 
     key: Key
     number: int
@@ -29,6 +32,7 @@ class Outcome:
     message: str
     decided_after_s: float | None
     ended_after_s: float
+    rollout: Json | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +144,7 @@ class Route:
         assert isinstance(decision, dict)
         ended = Ended(str(rollout.get("phase") or ""), decision.get("reason") or "", decision.get("objective") or "")
         truth = under_way.change.wanted.truth
+        verdict = judged(truth, under_way.done, ended)
         decided_at = rollout.get("decidedAt")
         return Outcome(
             key=self.key,
@@ -147,11 +152,12 @@ class Route:
             truth=truth,
             doing=under_way.done,
             ended=ended,
-            verdict=judged(truth, under_way.done, ended),
+            verdict=verdict,
             named_rightly=named_rightly(truth, ended),
             message=str(decision.get("message") or rollout.get("message") or ""),
             decided_after_s=_at(str(decided_at)) - under_way.began_at if decided_at else None,
             ended_after_s=now - under_way.began_at,
+            rollout=None if verdict is Verdict.JUSTIFIED else dict(rollout),
         )
 
 

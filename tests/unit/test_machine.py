@@ -462,6 +462,7 @@ def test_the_checks_of_a_step_are_asked_in_the_order_in_which_people_want_to_hea
         "reference_keeps_the_bound",
         "evidence_does_not_lean_to_harm",
         "nothing_is_worse_than_its_reference_was",
+        "no_comparison_ends_in_doubt",
         "has_settled",
         "something_was_counted",
         "has_lasted",

@@ -1,4 +1,4 @@
-"""Rates for people: an interval that holds at every look at once.
+"""Rates: for people an interval that holds at every look at once, for a gate one that holds at one.
 
 Source: Howard, Ramdas, McAuliffe & Sekhon, *Time-uniform confidence sequences* (the beta-binomial mixture, inverted).
 """
@@ -23,6 +23,18 @@ class Interval:
 
     low: float
     high: float
+
+
+def exact_bound(bad: float, total: float, *, tail: float, upper: bool) -> float:
+    """Where the rate behind `bad` of `total` requests ends, one-sided: 0 ≤ bad ≤ total, fractions allowed; at one look.
+
+    The chance that the rate lies beyond it is at most `tail` in (0, 1). Without a request: 0, or 1 for the upper one.
+
+    Source: Clopper & Pearson, *The use of confidence or fiducial limits illustrated in the case of the binomial*.
+    """
+    if upper:
+        return 1.0 if bad >= total else float(special.betaincinv(bad + 1, total - bad, 1 - tail))
+    return 0.0 if bad <= 0 else float(special.betaincinv(bad, total - bad + 1, tail))
 
 
 def time_uniform(bad: float, total: float, *, level: float = LEVEL, overdispersion: float = 1.0) -> Interval:

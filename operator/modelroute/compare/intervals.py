@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
+from modelroute.analysis.interval import exact_bound
+
 Floats = npt.NDArray[np.float64]
 
 DRAWS: Final = 4000
@@ -47,8 +49,7 @@ def share(bad: float, total: float, *, confidence: float) -> Estimate:
     if total <= 0:
         return UNKNOWN
     tail = (1 - confidence) / 2
-    low = 0.0 if bad <= 0 else float(special.betaincinv(bad, total - bad + 1, tail))
-    high = 1.0 if bad >= total else float(special.betaincinv(bad + 1, total - bad, 1 - tail))
+    low, high = (exact_bound(bad, total, tail=tail, upper=upper) for upper in (False, True))
     return Estimate(bad / total, low, high, round(total))
 
 

@@ -6,12 +6,17 @@ import math
 
 from modelroute.analysis.design import Action
 from modelroute.analysis.engine import Finding
+from modelroute.analysis.interval import exact_bound
 from modelroute.rollout.attempt import Coverage, Requirement, weights_of
 from modelroute.rollout.consume import looks_from, settled_at
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.lack import LEANING, Lack, View
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.split import weights_at
 from modelroute.rollout.words import count, duration, evidence
+
+ONE_SIGMA = 0.16
+"""The chance that a rate lies a standard error or more above what was counted; so much below as well."""
 
 LATE_SCRAPES = 5
 """After so many scrapes a target that others outlive counts as gone: what is whole comes no later than that."""
@@ -84,7 +89,7 @@ def nothing_is_worse_than_its_reference_was(view: View) -> Lack | None:
         for each in view.assessment.findings
         if each.action is not Action.REPORT and each.reference and not weights.get(each.reference)
         for bad, total in [view.record.progress.step_counts.get((each.objective, each.candidate), (0.0, 0.0))]
-        for allowed in [_allowed(view, each)]
+        for allowed in [_allowed(view, each, each.reference_interval.high)]
         if allowed is not None and total and bad / total > allowed
     ]
     if not worse:
@@ -93,12 +98,54 @@ def nothing_is_worse_than_its_reference_was(view: View) -> Lack | None:
     return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
 
 
-def _allowed(view: View, finding: Finding) -> float | None:
-    """The highest rate that the reference may have had, with the objective's margin; None where nothing is compared."""
+def no_comparison_ends_in_doubt(view: View) -> Lack | None:
+    """Where this step is the last that compares, its own counts must not look worse than allowed: docs/adr/0010.
+
+    Evidence that holds at every look is slow to form from few requests, and after this step no more of it comes. Each
+    rate is given the benefit of a standard error, so that chance holds up few and only until more has been counted.
+    """
+    doubts = [
+        doubt
+        for each in view.assessment.findings
+        if each.action is not Action.REPORT and each.reference and _compares_last(view, each.reference)
+        for doubt in [_doubt(view, each, each.reference)]
+        if doubt
+    ]
+    if not doubts:
+        return None
+    message = f"{'; '.join(doubts)}: after this step nothing compares the two any more, so more is counted first"
+    return Lack(Phase.HOLDING, Reason.HARM_SUSPECTED, message)
+
+
+def _doubt(view: View, finding: Finding, reference: str) -> str:
+    """What the step's counts say against the candidate, by more than chance at one look; "" where nothing does."""
+    counts, dispersion = view.record.progress.step_counts, view.record.attempt.design.overdispersion
+    mine, theirs = (counts.get((finding.objective, arm), (0.0, 0.0)) for arm in (finding.candidate, reference))
+    low, high = (
+        exact_bound(bad / dispersion, total / dispersion, tail=ONE_SIGMA, upper=upper)
+        for (bad, total), upper in ((mine, False), (theirs, True))
+    )
+    allowed = _allowed(view, finding, high)
+    if allowed is None or low <= allowed:
+        return ""
+    told = f"{finding.objective}: {count(mine[0])} of {count(mine[1])} bad by {finding.candidate}"
+    return f"{told} in this step against {count(theirs[0])} of {count(theirs[1])} by {reference}"
+
+
+def _compares_last(view: View, reference: str) -> bool:
+    """Whether `reference` has traffic now, and evidence beside it ends with this step."""
+    attempt, step = view.record.attempt, view.record.progress.step
+    if not weights_of(view.record).get(reference):
+        return False
+    return step + 1 >= len(attempt.steps) or not weights_at(attempt.arms, attempt.steps[step + 1].progress)[reference]
+
+
+def _allowed(view: View, finding: Finding, reference_high: float) -> float | None:
+    """`reference_high` with what the objective allows above it; None where nothing is compared."""
     objective = next(o for o in view.record.attempt.design.objectives if o.name == finding.objective)
     if objective.margin is None and objective.ratio is None:
         return None
-    return finding.reference_interval.high * (objective.ratio or 1.0) + (objective.margin or 0.0)
+    return reference_high * (objective.ratio or 1.0) + (objective.margin or 0.0)
 
 
 def has_lasted(view: View) -> Lack | None:

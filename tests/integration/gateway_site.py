@@ -111,16 +111,18 @@ class Site:
         self.seen += seen
         return seen
 
-    def apply_route(self, *services: str) -> None:
-        refs = [{"name": service, "port": 8000, "weight": 1} for service in services]
+    def apply_route(self, *services: str, weights: Sequence[int] = (), name: str = "", path: str = "/") -> None:
+        """The site's route, or one of that `name`; `weights` of the `services`, else alike."""
+        weighed = zip(services, weights or (1,) * len(services), strict=True)
+        refs = [{"name": service, "port": 8000, "weight": weight} for service, weight in weighed]
         route: dict[str, Any] = {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "HTTPRoute",
-            "metadata": {"name": self.query.route, "namespace": self.namespace},
+            "metadata": {"name": name or self.query.route, "namespace": self.namespace},
             "spec": {
                 "parentRefs": [{"name": "inference"}],
                 "hostnames": [self.host],
-                "rules": [{"backendRefs": refs}],
+                "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": refs}],
             },
         }
         self.stack.apply(route)

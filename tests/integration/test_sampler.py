@@ -194,6 +194,35 @@ async def test_no_request_is_lost_or_counted_twice_when_the_gateway_restarts(
         assert sum(window.completions.get(arm, 0) for window in windows) == sent, [each.unknown for each in windows]
 
 
+def reloads(stack: Stack) -> int:
+    """How often the gateway was configured anew, as it says itself."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.traefik.metrics_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    return int(float(next(line for line in lines if line.startswith("traefik_config_reloads_total")).split()[-1]))
+
+
+async def test_a_change_of_somebody_elses_begins_the_gateways_rotation_anew_and_the_windows_tell_of_it(
+    stack: Stack, site: Site, sampler: Sampler
+) -> None:
+    """Traefik gives the arm with the least share its turn last, and forgets whose turn it was: docs/adr/0011."""
+    site.apply_route("large--llm", "small", weights=(9, 1))
+    query = await from_now(sampler, replace(site.query, objectives=site.query.objectives[:1]))
+    before, rounds = reloads(stack), 4
+    for place in range(rounds):
+        last = reloads(stack)
+        site.apply_route("large--llm", name="somebody-elses", path=f"/{place}")
+        await asyncio.to_thread(
+            wait_until, lambda last=last: reloads(stack) > last, what="the gateway is configured anew"
+        )
+        await asyncio.to_thread(site.send, ["/200"] * 8)
+    found = await windows_until_now(sampler, query)
+
+    assert all(window.gateways == 1 for window in found)
+    assert sum(window.restarts for window in found) == reloads(stack) - before >= rounds
+    assert sum(window.completions["large"] for window in found) == rounds * 8
+    assert sum(window.completions["small"] for window in found) == 0, "a tenth of 32, had nobody changed anything"
+
+
 async def test_an_arm_that_leaves_the_route_and_comes_back_is_counted_whole(
     stack: Stack, site: Site, sampler: Sampler
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
-from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, traefik_service
+from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, series, traefik_service
 
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting
@@ -44,6 +44,17 @@ def read(query: RouteQuery, *held: FakeTraefik | FakeJudge, judge: Judge = ANY_R
         series = prometheus.samples(selector(source.counters) + "[600s]", query.until)
         samples[name] = Samples.of(seen, series, source.own)
     return reader.read(query, samples, query.since, query.since + query.window_s)
+
+
+def test_a_window_tells_how_many_gateways_counted_and_how_often_one_of_them_was_configured_anew() -> None:
+    quiet = FakeTraefik(TIMES).requests(LARGE, "200", [0, 7])
+    busy = FakeTraefik(TIMES, instance="10.0.0.2:8082").requests(LARGE, "200", [0, 7])
+    busy.series[1] = series("traefik_config_reloads_total", busy.labels, zip(TIMES, (5, 8), strict=True))
+    born = FakeTraefik(TIMES[1:], started=T0 + 1, instance="10.0.0.3:8082").requests(LARGE, "200", [7])
+
+    found = read(QUERY, quiet, busy, born)
+
+    assert (found.gateways, found.restarts) == (3, 3 + 2)
 
 
 @pytest.mark.parametrize(

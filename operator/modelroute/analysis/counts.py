@@ -201,6 +201,10 @@ def _completed(
     many as they were in the quietest part of the last five minutes. With ψ < 1 the window's factor rises in them, so
     that only shrinks it: what was an e-process is one still. And while the load rises: given independent arrivals
     (Poisson) the candidate completes at least 0.9 of its share of that quietest part, which is all that is asked of it.
+
+    A gateway that goes round its backends sends the one with the least share its first request last, and a process that
+    begins anew forgets whose turn it was. So whoever would have too little is credited a request for each restart; like
+    the above, that only shrinks a factor.
     """
     assert comparison.reference is not None, "only a candidate with a reference is checked"
     asked, rest = (window.asked.get(arm, 0.0) for arm in (comparison.candidate, comparison.reference))
@@ -210,5 +214,7 @@ def _completed(
     share = asked / (asked + rest)
     bound = share * (TOO_MANY if kind is Kind.MANY else TOO_FEW)
     if kind is Kind.FEW:
-        theirs = min(theirs, least_level(recent))
+        mine, theirs = mine + window.restarts, min(theirs, least_level(recent))
+    else:
+        theirs += window.restarts
     return (mine + theirs, mine, 0.0, 0.0) if bound < 1 else _NOTHING, bound

@@ -85,6 +85,8 @@ class Window:
     `settled` is False while the step's split is too young for its evidence to count: then only the fast path runs.
     `completions` ≥ 0 by arm: all of its answered requests, against which `asked` is checked. An arm that is absent is
     unknown; one that answered nothing is there with 0.
+    `restarts` ≥ 0: how often a process of the gateway began its rotation of the arms anew, which may cost each arm a
+    request every time (docs/adr/0011).
     """
 
     start: float
@@ -93,3 +95,4 @@ class Window:
     asked: Mapping[str, float]
     settled: bool
     completions: Mapping[str, float] = field(default_factory=dict)
+    restarts: float = 0.0

@@ -118,6 +118,10 @@ class WindowRecord(Wire):
     completions: Line | None = Field(
         None, description="Answered requests by arm, for example large=480 small=120, while the split was live."
     )
+    restarts: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="How often a process of the gateway began its rotation of the arms anew; not set where none did.",
+    )
     settled: bool | None = Field(None, description="Whether the split had settled, so that all evidence counted.")
     note: Line | None = Field(None, description="What was not known in this window, in short.")
 

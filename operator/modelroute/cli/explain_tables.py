@@ -200,7 +200,7 @@ def _followed(told: dict[str, Any]) -> str:
 
 def _rate(rate: dict[str, Any]) -> str:
     if rate["rate"] is None:
-        return "nothing seen once settled"
+        return "none settled"
     low, high = rate["interval"]
     return f"{rate['rate']:.2%} ({low:.2%}–{high:.2%})\n{count(rate['bad'])} of {count(rate['total'])}"
 

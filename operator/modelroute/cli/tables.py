@@ -143,6 +143,7 @@ class WindowTable(Table):
     asked: dict[str, Annotated[float, Field(ge=0, le=1)]]
     counts: dict[str, dict[str, CountsTable]]
     completions: dict[str, Count] = {}
+    restarts: Count = 0.0
     settled: bool = True
 
 
@@ -212,6 +213,7 @@ class RolloutTable(Table):
                 asked=each.asked,
                 settled=each.settled,
                 completions=each.completions,
+                restarts=each.restarts,
             )
             for index, each in enumerate(self.windows)
         ]

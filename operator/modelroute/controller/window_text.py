@@ -27,6 +27,7 @@ def written(window: Window, step: int, note: str) -> WindowRecord:
             for (objective, arm), outcomes in sorted(window.outcomes.items())
         ),
         completions=" ".join(f"{arm}={_number(count)}" for arm, count in sorted(window.completions.items())) or None,
+        restarts=round(window.restarts) or None,
         settled=window.settled,
         note=note or None,
     )
@@ -48,6 +49,7 @@ def read(record: WindowRecord, attempt: Attempt) -> Window:
             asked={name: weight / TOTAL for name, weight in weights.items()},
             settled=record.settled,
             completions=_completions((record.completions or "").split()),
+            restarts=float(record.restarts or 0),
         )
     except ValueError as error:
         raise Invalid(f"{error}", field=f"the window that ended at {record.end}") from error

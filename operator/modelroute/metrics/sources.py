@@ -79,6 +79,7 @@ class Tally:
     `requests` by (arm, status code); `durations` by (arm, status code, boundary in seconds), cumulative over
     boundaries as histograms are. `unknown` arms are those whose series cannot be counted, with the reason;
     where `timing_problem` is set, no durations can be. `counted_from`: since when it counted, in unix seconds.
+    `gateways`: the processes that counted; `restarts`: how often one of them was configured anew.
     """
 
     problem: cutting.Problem | None = None
@@ -88,6 +89,8 @@ class Tally:
     boundaries: tuple[float, ...] = ()
     timing_problem: cutting.Problem | None = None
     counted_from: float = math.inf
+    gateways: int = 0
+    restarts: float = 0.0
 
 
 class Preset(Protocol):

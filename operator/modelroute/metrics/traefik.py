@@ -17,7 +17,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from modelroute.metrics import counting, cutting, ledger, scrapes
@@ -28,6 +28,7 @@ from modelroute.rollout.reasons import Reason
 
 REQUESTS = "requests"
 DURATIONS = "durations"
+RELOADS = "reloads"
 
 # A gateway's name that could be the end of a longer route's name, or a listener's that holds half a label.
 _UNCLEAR_GATEWAY = re.compile(r"-(gw|ls|svc)-")
@@ -56,6 +57,8 @@ class Traefik:
         return {
             REQUESTS: Source(Question("traefik_service_requests_total", of_route), targets, own),
             DURATIONS: Source(Question("traefik_service_request_duration_seconds_bucket", of_route), targets, own),
+            # A reload, of whatever, begins every weighted round robin anew.
+            RELOADS: Source(targets, targets, own),
         }
 
     def tally(
@@ -73,12 +76,14 @@ class Traefik:
         problem = window.problem or ledger.misplaced(everything, requests.targets, start, end)
         if problem:
             return Tally(problem=problem)
+        reloads = (ledger.increase(counter, window.spans) for counter in samples[RELOADS].counters)
         tallying = _Tallying(self.service_label, query, window.spans, cutting.counted_from(window.spans, start))
         for counter in requests.counters:
             tallying.request(counter)
         for counter in durations.counters:
             tallying.duration(counter)
-        return tallying.result()
+        restarts = math.fsum(count for count in reloads if not math.isnan(count))
+        return replace(tallying.result(), gateways=len(window.spans), restarts=restarts)
 
 
 class _Tallying:

@@ -111,6 +111,8 @@ class Reader:
             boundaries=boundaries,
             tokens=taken,
             counted_from=since,
+            gateways=tally.gateways,
+            restarts=tally.restarts,
         )
 
     def _tally(self, query: RouteQuery, samples: Mapping[str, Samples], start: float, end: float) -> Tally:

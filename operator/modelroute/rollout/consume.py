@@ -111,7 +111,17 @@ def window_of(record: Record, reading: WindowReading, scrape_interval_s: float) 
     live = record.progress.live_at is not None
     asked = {name: weight / TOTAL for name, weight in weights_of(record).items()}
     settled = not live or _has_settled(record, reading, scrape_interval_s)
-    return Window(reading.start, reading.end, reading.outcomes, asked, settled, reading.completions if live else {})
+    # Where the evidence begins, each process is somewhere in its round: that may cost an arm a request, like a restart.
+    begins = reading.gateways if is_settling(record, scrape_interval_s) else 0
+    return Window(
+        reading.start,
+        reading.end,
+        reading.outcomes,
+        asked,
+        settled,
+        completions=reading.completions if live else {},
+        restarts=reading.restarts + begins if live and settled else 0.0,
+    )
 
 
 def folded(

@@ -42,6 +42,8 @@ class WindowReading:
     `tokens` of the arms whose tokens were asked for and are known.
     `counted_from`: the earliest scrape that its counts go back to, long before `start` after a missed one; `start`
     where it is not known.
+    `gateways`: how many processes of the gateway counted, where that is known; `restarts`: how often one of them was
+    configured anew, which begins its rotation of the arms anew.
     """
 
     start: float
@@ -53,3 +55,5 @@ class WindowReading:
     counted_from: float | None = None
     boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     tokens: Mapping[str, Tokens] = field(default_factory=dict)
+    gateways: int = 0
+    restarts: float = 0.0

@@ -185,11 +185,18 @@ OPERATOR = Row(
             low=0.0,
         ),
         Panel(
+            "Leading",
+            "1 for the pod that works, 0 for one that stands by. Where none is at 1, nobody looks at any route.",
+            [Query(f"max by (instance) ({families.LEADING.name})", "{{instance}}")],
+            width=8,
+            low=0.0,
+        ),
+        Panel(
             "Memory",
             "Resident, of each pod of the operator.",
             [Query(f"process_resident_memory_bytes and on (job, instance) {families.BUILD.name}", "{{instance}}")],
             unit=Unit.BYTES,
-            width=12,
+            width=8,
             low=0.0,
         ),
         Panel(
@@ -201,7 +208,7 @@ OPERATOR = Row(
                     "{{instance}}",
                 )
             ],
-            width=12,
+            width=8,
             low=0.0,
         ),
     ],

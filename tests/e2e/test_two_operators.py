@@ -47,9 +47,8 @@ def scene(stack: Stack, namespace: str) -> Iterator[Scene]:
 def roles(namespace: str) -> list[Json]:
     """A ServiceAccount with the chart's rights in one namespace, to the one Lease there too, and nothing elsewhere."""
     rbac = "rbac.authorization.k8s.io"
-    leases: Json = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
-    lease = [{**leases, "verbs": ["create"]}, {**leases, "resourceNames": [LEASE], "verbs": ["get", "update"]}]
-    rules = [*yaml.safe_load(ROLE.read_text(encoding="utf-8"))["rules"], *lease]
+    files = (ROLE, ROLE.with_name("lease-role.yaml"))
+    rules = [rule for file in files for rule in yaml.safe_load(file.read_text(encoding="utf-8"))["rules"]]
     at = {"name": ACCOUNT, "namespace": namespace}
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": at},

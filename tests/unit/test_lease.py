@@ -187,6 +187,36 @@ def test_there_are_never_two_leaders_whatever_stops_and_fails(seed: int) -> None
     asyncio.run(play())
 
 
+async def test_what_could_never_have_its_lease_says_so_and_what_stands_by_has_no_problem() -> None:
+    store, clock = Store(), Clock()
+    first, second = lease(store, clock, "a"), lease(store, clock, "b")
+    assert first.problem == "the Lease system/modelroute could not be had yet: it was not asked for yet"
+    store.down = True
+    await first._tried()
+    assert first.problem == "the Lease system/modelroute could not be had yet: down"
+
+    store.down = False
+    assert await first._tried()
+    assert not await second._tried()
+    assert (first.problem, second.problem) == ("", "")
+
+    # An outage is another trouble than a right that is missing: it ends without anybody doing something here.
+    store.down = True
+    await second._tried()
+    assert second.problem == ""
+
+
+async def test_a_lease_that_may_be_read_and_not_written_is_a_problem() -> None:
+    class ReadOnly(Store):
+        async def create(self, namespace: str, body: Json) -> Json:
+            raise Unavailable("leases is forbidden")
+
+    alone = lease(ReadOnly(), Clock(), "a")
+    await alone._tried()
+
+    assert alone.problem.endswith("leases is forbidden")
+
+
 async def test_a_process_that_loses_its_lease_ends_at_once() -> None:
     store, clock = Store(), Clock()
     first = lease(store, clock, "a")

@@ -23,7 +23,7 @@ ALERT_TESTS = ROOT / "tests" / "alerts" / "alerts.test.yaml"
 
 SERIES = {name: set(family.labels) for family in FAMILIES for name in family.series}
 # Of every target, from Prometheus; of every process, from the Python client.
-FROM_ELSEWHERE = {"job", "instance", "le"}
+FROM_ELSEWHERE = {"job", "instance", "namespace", "le"}
 STANDARD = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 WORDS = frozenset(
     {"time", "sum", "max", "min", "count", "rate", "increase", "histogram_quantile", "absent", "by", "on"}

@@ -82,6 +82,17 @@ image.repository is needed, because no image of modelroute is published: build o
 {{- toYaml (required "files/clusterrole.yaml has no rules" $role.rules) -}}
 {{- end }}
 
+{{/* The rules of files/lease-role.yaml, for the Lease of this release. */}}
+{{- define "modelroute.leaseRules" -}}
+{{- $role := .Files.Get "files/lease-role.yaml" | fromYaml -}}
+{{- range $rule := required "files/lease-role.yaml has no rules" $role.rules -}}
+{{- if $rule.resourceNames -}}
+{{- $_ := set $rule "resourceNames" (list (include "modelroute.leaseName" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $role.rules -}}
+{{- end }}
+
 {{- define "modelroute.subject" -}}
 - kind: ServiceAccount
   name: {{ include "modelroute.serviceAccountName" . }}

@@ -67,11 +67,21 @@ class Lease:
         self._renewed_at: float | None = None
         self._seen: tuple[str, float] | None = None
         self._holder = ""
+        self._unread: str | None = "it was not asked for yet"
 
     def is_held(self) -> bool:
         """Whether this process may write. Safe to ask from any thread; false from the moment it cannot be sure."""
         renewed_at = self._renewed_at
         return renewed_at is not None and self._monotonic() - renewed_at < self._terms.renew_within_s
+
+    @property
+    def problem(self) -> str:
+        """Why this process can neither lead nor stand by, in a sentence; empty for good once a try got through.
+
+        An outage later on is no reason: whoever stood by before it does so after it. Safe to ask from any thread.
+        """
+        unread = self._unread
+        return f"the Lease {self._namespace}/{self._name} could not be had yet: {unread}" if unread is not None else ""
 
     async def acquire(self) -> None:
         """Return as the leader. Waits for as long as another one is there, or the API server cannot be asked."""
@@ -113,15 +123,17 @@ class Lease:
             elif self._may_take(found):
                 await self._store.replace(self._namespace, self._name, self._renewed(found))
             else:
-                self._renewed_at = None
+                self._renewed_at = self._unread = None
                 return False
         except Conflict:
             # Somebody else was faster; the next try sees who.
             return self.is_held()
         except ModelRouteError as error:
-            log.warning("the Lease %s/%s cannot be renewed: %s", self._namespace, self._name, error)
+            log.warning("the Lease %s/%s cannot be read or renewed: %s", self._namespace, self._name, error)
+            if self._unread is not None:
+                self._unread = str(error)
             return self.is_held()
-        self._renewed_at = asked_at
+        self._renewed_at, self._unread = asked_at, None
         return self.is_held()
 
     def _may_take(self, found: Json) -> bool:

@@ -180,6 +180,12 @@ AMOUNT = Family(
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 BUILD = Family("modelroute_build_info", _GAUGE, ("version",), "1, with the version of the operator.")
+LEADING = Family(
+    "modelroute_leading",
+    _GAUGE,
+    (),
+    "1 while this process holds the Lease, or works without one (leader election is off); 0 while it only stands by.",
+)
 TICKS = Family(
     "modelroute_ticks_total",
     _COUNTER,
@@ -276,6 +282,7 @@ OF_ATTEMPTS: Final = (
 )
 OF_THE_OPERATOR: Final = (
     BUILD,
+    LEADING,
     TICKS,
     TICK_DURATION,
     TICK_LAG,

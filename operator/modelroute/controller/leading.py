@@ -39,6 +39,11 @@ def lease_of(settings: LeaderElectionSettings, objects: Objects) -> Lease | None
     )
 
 
+def is_leading(lease: Lease | None) -> bool:
+    """Whether this process may write: it holds the Lease, or works without one. Safe to ask from any thread."""
+    return lease is None or lease.is_held()
+
+
 async def lead(lease: Lease | None, stop: asyncio.Event) -> bool:
     """Wait until this process leads, or is to stop; whether it leads."""
     if lease is None:

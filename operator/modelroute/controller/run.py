@@ -29,12 +29,13 @@ from modelroute.cluster.client import (
 )
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
+from modelroute.controller import families
 from modelroute.controller.beside import Beside
 from modelroute.controller.counted import CountedEvents, CountedObjects, CountedSamples
 from modelroute.controller.definitions import end_once_defined, unreadiness
 from modelroute.controller.endpoints import endpoints
 from modelroute.controller.handlers import configure, register
-from modelroute.controller.leading import keep, lead, lease_of
+from modelroute.controller.leading import is_leading, keep, lead, lease_of
 from modelroute.controller.loop import Loop
 from modelroute.controller.notifying import Notifier
 from modelroute.controller.ports import Ports
@@ -63,7 +64,8 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     # Its own client: the Lease is renewed while sixteen other calls hang, and before anything else may be written.
     terms = settings.leader_election
     lease = lease_of(terms, Objects(configuration(kubeconfig), workers=1, timeout_s=terms.renew_deadline_s / 3))
-    objects = CountedObjects(configuration(kubeconfig), telemetry, may_write=lambda: lease is None or lease.is_held())
+    objects = CountedObjects(configuration(kubeconfig), telemetry, may_write=partial(is_leading, lease))
+    telemetry.gauge(families.LEADING).set_function(lambda: float(is_leading(lease)))
     # Of its own for each server: one that hangs keeps no thread from the others.
     queries = {
         name: ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prometheus-{name}") for name in settings.prometheus
@@ -84,8 +86,10 @@ async def _run(settings: Settings, kubeconfig: str | None) -> None:
     leading = False
 
     def not_ready() -> str:
+        if leading:
+            return unreadiness(insights)
         # One that stands by is ready to: else a Deployment would wait for ever for it.
-        return unreadiness(insights) if leading else ""
+        return lease.problem if lease is not None else ""
 
     notifier.start()
     beside = Beside(stop.set)

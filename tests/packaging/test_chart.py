@@ -225,6 +225,8 @@ def test_alerts_and_dashboards_are_rendered_as_they_were_written(render: Render)
     boards = sorted((CHART / "files").glob("dashboard*.json"))
     for rule in (each for group in alerts["groups"] for each in group["rules"]):
         del rule["annotations"]["runbook_url"]
+        if rule["alert"] == "ModelRouteOperatorDown":
+            rule["expr"] = 'absent(modelroute_build_info{job="modelroute-system/modelroute"})'
     rules = [each["spec"] for each in objects if each["kind"] == "PrometheusRule"]
     data = {
         name: text
@@ -235,6 +237,32 @@ def test_alerts_and_dashboards_are_rendered_as_they_were_written(render: Render)
 
     assert rules == [alerts]
     assert data == {f"modelroute-{board.name}": board.read_text() for board in boards}
+
+
+@pytest.mark.parametrize(("monitor", "job"), [("podMonitor", "modelroute-system/{}"), ("serviceMonitor", "{}-metrics")])
+def test_of_two_releases_the_one_that_vanishes_is_told(render: Render, tmp_path: Path, monitor: str, job: str) -> None:
+    """With the labels that the Prometheus Operator gives to what each one's monitor finds."""
+    files, series = [], []
+    for name, values in (("chat", "1x5 stale"), ("search", "1x30")):
+        chosen = {"prometheusRule": {"enabled": True}, "metrics": {monitor: {"enabled": True}}}
+        files.append(tmp_path / f"{name}.yaml")
+        rendered = render({"fullnameOverride": name, **chosen})
+        files[-1].write_text(yaml.safe_dump(only(rendered, "PrometheusRule")["spec"]))
+        labels = f'job="{job.format(name)}", namespace="modelroute-system"'
+        series.append({"series": f"modelroute_build_info{{{labels}}}", "values": values})
+    firing = 'count by (job) (ALERTS{alertname="ModelRouteOperatorDown", alertstate="firing"})'
+    told = [{"labels": f'{{job="{job.format("chat")}"}}', "value": 1}]
+    expected: list[Json] = [
+        {"expr": firing, "eval_time": "5m", "exp_samples": []},
+        {"expr": firing, "eval_time": "20m", "exp_samples": told},
+    ]
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": expected}
+    place = tmp_path / "test.yaml"
+    place.write_text(yaml.safe_dump({"rule_files": [str(file) for file in files], "tests": [test]}))
+    promtool = programs.locate("promtool").path
+
+    done = subprocess.run([promtool, "test", "rules", place], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_alerts_name_the_page_that_is_configured(render: Render) -> None:

@@ -63,6 +63,15 @@ image.repository is needed, because no image of modelroute is published: build o
 {{- dig "telemetry" "health" "port" 8081 .Values.config | int -}}
 {{- end }}
 
+{{/* The labels that the Prometheus Operator gives to what this release's monitor finds; nothing where it has none. */}}
+{{- define "modelroute.scrapedAs" -}}
+{{- if .Values.metrics.podMonitor.enabled -}}
+job="{{ .Release.Namespace }}/{{ include "modelroute.fullname" . }}"
+{{- else if .Values.metrics.serviceMonitor.enabled -}}
+job="{{ include "modelroute.fullname" . }}-metrics", namespace="{{ .Release.Namespace }}"
+{{- end -}}
+{{- end }}
+
 {{/* The operator's configuration file. */}}
 {{- define "modelroute.config" -}}
 {{- $config := deepCopy .Values.config -}}

@@ -18,7 +18,8 @@ from tests.recording_proxy import Recording, kubeconfig_through, recording
 
 from devstack.stack import Stack
 from modelroute.cluster.backends import Backends
-from modelroute.cluster.client import HTTP_ROUTES, MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects, configuration
+from modelroute.cluster.client import HTTP_ROUTES, MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects
+from modelroute.cluster.credentials import configuration
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
 from modelroute.controller.ports import Ports

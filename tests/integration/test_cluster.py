@@ -23,8 +23,8 @@ from modelroute.cluster.client import (
     MODEL_ROUTES,
     Kind,
     Objects,
-    configuration,
 )
+from modelroute.cluster.credentials import configuration
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
 from modelroute.controller.announce import status_of as route_status_of

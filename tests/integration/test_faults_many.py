@@ -17,7 +17,8 @@ from tests.integration.live_world import LiveWorld
 from tests.recording_proxy import Recording
 
 from devstack.stack import Stack
-from modelroute.cluster.client import Objects, configuration
+from modelroute.cluster.client import Objects
+from modelroute.cluster.credentials import configuration
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError
 from modelroute.metrics.reading import RouteQuery

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 from kubernetes.config import incluster_config
 
-from modelroute.cluster import client
+from modelroute.cli.explain_input import from_cluster
+from modelroute.cluster import credentials
 from modelroute.cluster.backends import Backends
 from modelroute.cluster.client import ENDPOINT_SLICES, HTTP_ROUTES, MODEL_ROUTES, SERVICES, Json, Kind, Objects
+from modelroute.cluster.reader import open_reader
 from modelroute.errors import Conflict, Invalid, ModelRouteError, Unavailable
 from modelroute.rollout.split import Backend
 
@@ -35,7 +38,7 @@ def objects_at(tmp_path: Path, url: str, **how: Any) -> Objects:
         "current-context": "x",
     }
     kubeconfig.write_text(json.dumps(content), encoding="utf-8")
-    return Objects(client.configuration(str(kubeconfig)), workers=4, **how)
+    return Objects(credentials.configuration(str(kubeconfig)), workers=4, **how)
 
 
 @contextmanager
@@ -331,18 +334,57 @@ async def test_a_list_of_nothing_is_empty_however_it_is_written(tmp_path: Path, 
             objects.close()
 
 
-def test_the_token_for_others_is_the_bare_one_in_a_pod_and_with_a_kubeconfig(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever else uses it writes its own "Bearer" before it: kopf does."""
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process in a pod finds, without any kubeconfig."""
     for constant, content in (("SERVICE_TOKEN_FILENAME", "of-the-pod\n"), ("SERVICE_CERT_FILENAME", "a certificate")):
         place = tmp_path / constant
         place.write_text(content)
         monkeypatch.setattr(incluster_config, constant, str(place))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.usefixtures("pod")
+def test_the_token_for_others_is_the_bare_one_in_a_pod_and_with_a_kubeconfig(tmp_path: Path) -> None:
+    """Whoever else uses it writes its own "Bearer" before it: kopf does."""
     objects_at(tmp_path, "https://127.0.0.1:1").close()
 
-    assert client.connection().token == "of-the-pod"
-    assert client.connection().server == "https://127.0.0.1:6443"
-    assert client.connection(str(tmp_path / "kubeconfig")).token == "secret"
+    assert credentials.connection().token == "of-the-pod"
+    assert credentials.connection().server == "https://127.0.0.1:6443"
+    assert credentials.connection(str(tmp_path / "kubeconfig")).token == "secret"
+
+
+@pytest.mark.usefixtures("pod")
+@pytest.mark.parametrize("where", ["$KUBECONFIG", "~/.kube/config"])
+def test_in_a_pod_a_person_acts_on_the_cluster_of_their_kubeconfig_and_the_operator_on_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A job of one cluster, with a kubeconfig for another: its verbs landed in the one that it ran in."""
+    asked: list[str] = []
+
+    def note(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.command)
+        answering(200, '{"items": []}')(request)
+
+    with server(note) as url:
+        objects_at(tmp_path, url).close()
+        if where == "$KUBECONFIG":
+            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        else:
+            (tmp_path / "home" / ".kube").mkdir(parents=True)
+            (tmp_path / "kubeconfig").rename(tmp_path / "home" / ".kube" / "config")
+        open_reader().annotate("chat", "support", "modelroute.dev/action", "abort@1a.1", version="1")
+        asyncio.run(from_cluster("support", namespace=None, kubeconfig=None, context=None, attempt=None))
+
+    assert asked[0] == "PATCH"
+    assert set(asked[1:]) == {"GET"}
+    assert credentials.configuration().host == "https://127.0.0.1:6443", "the operator's own order"
+
+
+@pytest.mark.usefixtures("pod")
+def test_in_a_pod_without_a_kubeconfig_a_person_acts_as_the_pod() -> None:
+    assert credentials.of_a_person(None) is None
+    assert credentials.configuration(credentials.of_a_person(None)).host == "https://127.0.0.1:6443"

@@ -20,7 +20,8 @@ from modelroute.analysis.design import Action, Comparison, Design, Objective, Ou
 from modelroute.analysis.engine import advance, assess, start
 from modelroute.cli.explain_input import Told, chosen, find, told_by
 from modelroute.cli.main import cli
-from modelroute.cluster.client import Json, namespace_of
+from modelroute.cluster.client import Json
+from modelroute.cluster.credentials import namespace_of
 from modelroute.errors import Invalid
 from modelroute.explaining.account import Account, account_of
 from modelroute.explaining.counterfactual import Subject, more_answers, requests_until_breach

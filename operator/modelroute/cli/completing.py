@@ -50,7 +50,7 @@ def complete_contexts(context: click.Context, _parameter: click.Parameter, incom
     if _lost(context):
         return []
     # Here, because the kubernetes client takes half a second to load.
-    from modelroute.cluster.client import contexts_of
+    from modelroute.cluster.credentials import contexts_of
 
     return _beginning(incomplete, dict.fromkeys(contexts_of(context.params.get("kubeconfig")), ""))
 

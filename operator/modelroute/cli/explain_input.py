@@ -12,7 +12,8 @@ from modelroute.analysis.engine import ENGINE_VERSION, State, decode, start, ver
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout
 from modelroute.api.rollout_status import ModelRolloutStatus, WindowRecord
-from modelroute.cluster.client import MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects, configuration, namespace_of
+from modelroute.cluster.client import MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects
+from modelroute.cluster.credentials import configuration, namespace_of, of_a_person
 from modelroute.cluster.store import KindStore
 from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.window_text import read
@@ -47,6 +48,7 @@ async def from_cluster(
 
     Raises Invalid where there is no such rollout, Unavailable without an answer.
     """
+    kubeconfig = of_a_person(kubeconfig)
     objects = Objects(configuration(kubeconfig, context=context), workers=2)
     where = namespace or namespace_of(kubeconfig, context=context)
     try:

@@ -99,7 +99,7 @@ def choosing(command: F) -> F:
         click.option(
             "--kubeconfig",
             type=click.Path(exists=True, dir_okay=False),
-            help="The kubeconfig; default: $KUBECONFIG, else ~/.kube/config.",
+            help="The kubeconfig; default: $KUBECONFIG, else ~/.kube/config, else in a pod its ServiceAccount.",
         ),
         click.option(
             "--context",

@@ -19,10 +19,9 @@ from modelroute.cluster.client import (
     Kind,
     NotFound,
     Objects,
-    configuration,
-    namespace_of,
     path_of,
 )
+from modelroute.cluster.credentials import configuration, namespace_of, of_a_person
 
 PAGE = 500
 """Objects per answer, as kubectl asks for them."""
@@ -121,5 +120,6 @@ def open_reader(
 
     `timeout_s`: how long an answer is waited for. Raises Invalid where nothing says how to reach the API server.
     """
+    kubeconfig = of_a_person(kubeconfig)
     into = configuration(kubeconfig, context=context)
     return Reader(Objects(into, workers=4, timeout_s=timeout_s), namespace_of(kubeconfig, context=context))

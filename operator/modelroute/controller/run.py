@@ -24,9 +24,8 @@ from modelroute.cluster.client import (
     MODEL_ROLLOUTS,
     MODEL_ROUTES,
     Objects,
-    configuration,
-    connection,
 )
+from modelroute.cluster.credentials import configuration, connection
 from modelroute.cluster.events import Events
 from modelroute.cluster.store import KindStore
 from modelroute.controller import families

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +26,25 @@ from modelroute.errors import Conflict, Invalid, ModelRouteError, Unavailable
 from modelroute.rollout.split import Backend
 
 SOON_S = 0.3
+SELF_SIGNED = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgpkGIVvQTAhPdsgc2
+7xsjXfRVDreov6dFLtSVfszwxRShRANCAATsI5/Wx3pnQc2nS2A0VCg6mMdK9O1X
+EyDpnCCurQVWZmM84dllCQRBkKJqRtgkSckRUC4Jl+fgQor3hMO0D1th
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBjzCCATagAwIBAgIUGwZyoVNKCzaK9JKtS1JeB3818eIwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJMTI3LjAuMC4xMCAXDTI2MTEyODEwNDI0MloYDzIxMjYxMTA0
+MTA0MjQyWjAUMRIwEAYDVQQDDAkxMjcuMC4wLjEwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATsI5/Wx3pnQc2nS2A0VCg6mMdK9O1XEyDpnCCurQVWZmM84dllCQRB
+kKJqRtgkSckRUC4Jl+fgQor3hMO0D1tho2QwYjAdBgNVHQ4EFgQUtyAivtq4BoUS
+uPytg3u6m7KIacgwHwYDVR0jBBgwFoAUtyAivtq4BoUSuPytg3u6m7KIacgwDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0cAMEQC
+ICfADW2eOj/aaADIA2wLiBWCnXcFJC94YchYYNZ4fnROAiB8NJ7qJVJ0QyA3yua6
+X74r7rFuUnkk0IU2ZEzZxFljVA==
+-----END CERTIFICATE-----
+"""
+"""A key and its certificate for 127.0.0.1, which guard nothing; nobody else signed it."""
 
 
 def objects_at(tmp_path: Path, url: str, **how: Any) -> Objects:
@@ -42,7 +62,7 @@ def objects_at(tmp_path: Path, url: str, **how: Any) -> Objects:
 
 
 @contextmanager
-def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+def server(answer: Callable[[BaseHTTPRequestHandler], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """An HTTP server on loopback that answers everything in the same way; gives its URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,10 +76,12 @@ def server(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
             """Nothing: pytest has its own words."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        if tls is not None:
+            http.socket = tls.wrap_socket(http.socket, server_side=True)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{http.server_address[1]}"
+            yield f"http{'' if tls is None else 's'}://127.0.0.1:{http.server_address[1]}"
         finally:
             http.shutdown()
             thread.join()
@@ -149,14 +171,36 @@ async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
     assert asked == ["/apis/modelroute.dev/v1alpha1/namespaces/chat/modelroutes/support"]
 
 
-async def test_a_connection_that_is_refused_is_unavailable_at_once(tmp_path: Path) -> None:
+async def test_what_keeps_a_call_from_its_answer_is_named_with_the_host_and_without_a_secret(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    objects = objects_at(tmp_path, f"http://127.0.0.1:{port}")
+    with server(answering(200, "{}")) as url:
+        plain = url.removeprefix("http://")
+        for address, where, reason in (
+            (f"http://127.0.0.1:{port}", f"127.0.0.1:{port}", "connection refused"),
+            (f"http://me:secret@127.0.0.1:{port}", f"127.0.0.1:{port}", "connection refused"),
+            ("http://nowhere.invalid:6443", "nowhere.invalid:6443", "the name cannot be resolved"),
+            (f"https://{plain}", plain, "no TLS connection"),
+        ):
+            objects = objects_at(tmp_path, address)
+            with pytest.raises(Unavailable) as caught:
+                await objects.get(MODEL_ROUTES, "chat", "support")
+            objects.close()
 
-    with pytest.raises(Unavailable, match=r"the API server did not answer GET /apis/modelroute\.dev"):
-        await objects.get(MODEL_ROUTES, "chat", "support")
-    objects.close()
+            call = "GET /apis/modelroute.dev/v1alpha1/namespaces/chat/modelroutes/support"
+            assert str(caught.value).startswith(f"the API server at {where} did not answer {call}: {reason}")
+            assert "secret" not in str(caught.value)
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    (tmp_path / "tls.pem").write_text(SELF_SIGNED)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    with server(answering(200, "{}"), tls=context) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(Unavailable, match=r"its certificate is not trusted \(self-signed certificate\)$"):
+            await objects.get(MODEL_ROUTES, "chat", "support")
+        objects.close()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -64,6 +66,9 @@ class Objects:
         """
         into.connection_pool_maxsize = workers
         self._may_write = may_write
+        # Of the URL no more than that: it may have a password in it.
+        url = urllib3.util.parse_url(into.host)
+        self._address = f"{url.host}:{url.port}" if url.port else str(url.host)
         self._timeouts = min(CONNECT_TIMEOUT_S, timeout_s), timeout_s
         self._api = client.ApiClient(into)
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="api")
@@ -175,7 +180,8 @@ class Objects:
             answer = self._api.call_api(*request, _request_timeout=(connect_s, timeout_s or read_s))
             raw = answer.read()
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise Unavailable(f"the API server did not answer {call}: {type(error).__name__}") from error
+            message = f"the API server at {self._address} did not answer {call}: {reason_of(error)}"
+            raise Unavailable(message) from error
         return _parsed(answer.status, raw, call)
 
     def close(self) -> None:
@@ -184,6 +190,32 @@ class Objects:
 
 class NotFound(Unavailable):
     """404: the object, its namespace or its kind is not there."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What kept a call from its answer, in words: the innermost of the errors that were wrapped into each other."""
+    while (inner := _inner(error)) is not None:
+        error = inner
+    match error:
+        case ConnectionRefusedError():
+            return "connection refused"
+        case socket.gaierror():
+            return f"the name cannot be resolved ({error.strerror})"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            return f"no TLS connection ({error.reason or error})"
+        case TimeoutError() | urllib3.exceptions.TimeoutError():
+            return "not in time"
+        case OSError() if error.strerror:
+            return error.strerror
+        case _:
+            return f"{type(error).__name__}: {error}"[:MESSAGE_LIMIT]
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    wrapped = (getattr(error, "reason", None), error.__cause__, *error.args)
+    return next((each for each in wrapped if isinstance(each, BaseException)), None)
 
 
 def _parsed(status: int, raw: bytes, call: str) -> Json:

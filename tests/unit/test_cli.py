@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelroute import __version__
-from modelroute.cli.main import main
+from modelroute.cli.main import cli, kubectl_main, main, plugin
 
-OPERATOR = Path(__file__).parents[2] / "operator"
+ROOT = Path(__file__).parents[2]
+OPERATOR = ROOT / "operator"
+Program = Callable[[], None]
 GOOD = "prometheus: {default: {url: 'http://127.0.0.1:9'}}"
 
 
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+def run(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str, program: Program = main
+) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["modelroute", *arguments])
     code: object = 0
     try:
-        main()
+        program()
     except SystemExit as end:
         code = end.code or 0
     printed = capsys.readouterr()
@@ -106,3 +112,27 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == f"Error: {config}: prometheus: Input should be a valid dictionary\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [*((main, name) for name in sorted(cli.commands)), *((kubectl_main, name) for name in sorted(plugin.commands))],
+)
+def test_a_command_without_arguments_says_what_it_lacks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: Program, command: str
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    code, out, err = run(capsys, monkeypatch, command, program=program)
+
+    assert code != 0
+    assert len((out + err).strip().rpartition("Error:")[2].split()) > 2
+
+
+def test_the_readme_names_each_command_where_it_is() -> None:
+    rows = {}
+    for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines():
+        if row := re.match(r"\| `(kubectl modelroute|modelroute)`", line):
+            rows[row[1]] = set(re.findall(r"`(\w+)`", line[row.end() :]))
+
+    assert rows["kubectl modelroute"] == set(plugin.commands)
+    assert rows["modelroute"] <= set(cli.commands) - set(plugin.commands)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -13,7 +14,7 @@ from tests.fakes import NAME, STEP, World, in_phase, run_until
 from tests.unit.test_tick import stable
 
 from modelroute.cli.act import VERBS
-from modelroute.cli.main import cli
+from modelroute.cli.main import cli, plugin
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Unavailable
 from modelroute.rollout.verbs import Verb
@@ -264,6 +265,19 @@ def test_a_gate_that_the_person_has_not_seen_is_not_approved() -> None:
     assert done.exit_code == 1
     assert "is not due any more, because the rollout has gone on: due now is 554043c216.9" in done.output
     assert "annotations" not in someone.world.get("modelroutes")["metadata"]
+
+
+@pytest.mark.parametrize(("program", "group"), [("modelroute", cli), ("kubectl modelroute", plugin)])
+def test_what_a_message_says_to_run_is_the_program_that_was_run(program: str, group: click.Group) -> None:
+    """krew installs the plugin alone."""
+    session = person("awaiting approval").session()
+    for arguments, runs in (
+        (("approve", "nobody"), f"`{program} get -A`"),
+        (("approve", NAME, "--token", "0.1"), f"`{program} status {NAME}`"),
+    ):
+        done = CliRunner().invoke(group, arguments, obj=session, prog_name=program)
+
+        assert runs in done.output
 
 
 def test_a_token_that_is_not_due_is_not_sent() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from modelroute.cli.session import Json, Session, name_argument, on_cluster
+from modelroute.cli.session import Json, Session, name_argument, on_cluster, program_name
 from modelroute.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _ask(session: Session, name: str, verb: str, token: str | None) -> str:
         if meant is not None and due != meant:
             raise Invalid(
                 f"{verb}@{meant} is not due any more, because the rollout has gone on: due now is {due}; look again "
-                f"with `modelroute status {name}`"
+                f"with `{program_name()} status {name}`"
             )
         meant = due
         try:

@@ -59,10 +59,16 @@ class Session:
         found = self.cluster.route(self.namespace, name)
         if found is None:
             raise Invalid(
-                f"there is no ModelRoute {name} in namespace {self.namespace}: `modelroute get -A` lists all that you "
-                "may see"
+                f"there is no ModelRoute {name} in namespace {self.namespace}: `{program_name()} get -A` lists all "
+                "that you may see"
             )
         return found
+
+
+def program_name() -> str:
+    """How the user called us: `modelroute` or `kubectl modelroute`."""
+    context = click.get_current_context(silent=True)
+    return (context.find_root().info_name if context is not None else None) or "modelroute"
 
 
 def open_session(context: click.Context, **how: Any) -> Session:

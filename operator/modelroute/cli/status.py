@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from modelroute.cli.session import Session, name_argument, on_cluster
+from modelroute.cli.session import Session, name_argument, on_cluster, program_name
 
 
 @click.command()
@@ -24,8 +24,3 @@ def status(session: Session, name: str, output: str | None) -> None:
 
     out = console()
     out.print(screen(view, width=out.width, program=program_name()))
-
-
-def program_name() -> str:
-    """How the user called us: `modelroute` or `kubectl modelroute`."""
-    return click.get_current_context().find_root().info_name or "modelroute"

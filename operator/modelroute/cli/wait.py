@@ -42,7 +42,8 @@ class WaitCommand(click.Command):
         try:
             return super().make_context(*arguments, **named)
         except click.UsageError as error:
-            raise BadUsage(error.message, error.ctx) from error
+            # Not its `message`, which is empty where an argument lacks: click makes up the sentence only here.
+            raise BadUsage(error.format_message(), error.ctx) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from modelroute.cli.session import Json, Session, name_argument, on_cluster
-from modelroute.cli.status import program_name
+from modelroute.cli.session import Json, Session, name_argument, on_cluster, program_name
 from modelroute.errors import Unavailable
 
 if TYPE_CHECKING:

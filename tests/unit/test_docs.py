@@ -14,6 +14,7 @@ import yaml
 import fields_page
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRoute
+from modelroute.controller.finalizer import FINALIZER
 from modelroute.rollout.reasons import Reason
 
 ROOT: Final = Path(__file__).parents[2]
@@ -150,3 +151,11 @@ def test_pictures_are_small_and_load_nothing(image: Path) -> None:
         ElementTree.fromstring(content)
         assert b"@font-face" not in content
         assert b"url(http" not in content
+
+
+def test_who_removes_the_operator_reads_what_holds_a_modelroute_and_how_to_let_it_go() -> None:
+    page = (DOCS / "operating.md").read_text(encoding="utf-8")
+    removing = page.partition("## Stopping it, and removing it")[2].partition("\n## ")[0]
+
+    assert f"`{FINALIZER}`" in removing
+    assert """--type=merge -p '{"metadata": {"finalizers": null}}'""" in removing

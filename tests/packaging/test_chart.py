@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def test_the_cluster_wide_role_is_the_one_that_the_end_to_end_tests_run_with(ren
     )
 
     assert role["rules"] == rules_of_the_role()
+
+
+def test_the_page_on_security_names_every_right_and_no_other() -> None:
+    page = (REPOSITORY / "SECURITY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+?`) \| ([a-z, ]+) \|", page, re.MULTILINE)
+    named = {
+        (each, verb) for names, verbs in rows for each in re.findall(r"`(.+?)`", names) for verb in verbs.split(", ")
+    }
+    lease = yaml.safe_load((CHART / "files" / "lease-role.yaml").read_text())
+
+    rules = (*rules_of_the_role(), *lease["rules"])
+    assert named == {(each, verb) for rule in rules for each in rule["resources"] for verb in rule["verbs"]}
 
 
 def test_a_namespaced_installation_has_the_same_rights_in_its_namespaces_and_none_elsewhere(render: Render) -> None:

@@ -215,6 +215,35 @@ def test_the_ports_are_those_of_the_configuration(helm: Path) -> None:
     assert ports({"metrics": {"port": 0}}) == [("probes", 8081)]
 
 
+@pytest.mark.parametrize("metrics", [0, 8080])
+def test_an_endpoint_that_is_off_is_no_port_and_no_probe(render: Render, metrics: int) -> None:
+    telemetry = {"metrics": {"port": metrics}, "health": {"port": 0}}
+    objects = render({"config": {"telemetry": telemetry}, "networkPolicy": {"enabled": True}})
+    (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+
+    named = {"metrics"} if metrics else set()
+    assert {port["name"] for port in container.get("ports", ())} == named
+    assert not {"livenessProbe", "readinessProbe"} & container.keys()
+    ingress = only(objects, "NetworkPolicy")["spec"]["ingress"] or ()
+    assert {each["port"] for rule in ingress for each in rule["ports"]} == named
+
+
+def test_the_terms_of_the_lease_reach_the_operator(render: Render, tmp_path: Path) -> None:
+    given = {"leaseDuration": "60s", "renewDeadline": 40, "retryPeriod": "5s"}
+    (text,) = (
+        each["data"]["operator.yaml"]
+        for each in render({"leaderElection": given})
+        if "operator.yaml" in each.get("data", {})
+    )
+    place = tmp_path / "operator.yaml"
+    place.write_text(text)
+
+    settings = read_settings(place).leader_election
+    assert settings.enabled
+    assert (settings.namespace, settings.name) == ("modelroute-system", "rel-modelroute")
+    assert (settings.lease_duration_s, settings.renew_deadline_s, settings.retry_period_s) == (60, 40, 5)
+
+
 @pytest.mark.parametrize(
     ("url", "port"),
     [

@@ -31,6 +31,7 @@ RECEIVER = {"name": "chat", "type": "Slack", "urlFrom": {"env": "URL"}}
         ({"watch": {"namespaces": ["Chat"]}}, "/watch/namespaces/0"),
         ({"watch": {"namespaces": ["chat", "chat"]}}, "/watch/namespaces"),
         ({"watch": {"namespaces": [""]}}, "/watch/namespaces/0"),
+        ({"leaderElection": {"leaseDuration": "15 s"}}, "/leaderElection/leaseDuration"),
         ({"config": {"promtheus": {}}}, "/config"),
         ({"config": {"namespaces": ["chat"]}}, "/config"),
         ({"config": {"prometheus": {"default": {}}}}, "/config/prometheus/default"),

@@ -79,8 +79,8 @@ job="{{ include "modelroute.fullname" . }}-metrics", namespace="{{ .Release.Name
 {{- $_ := set $config "namespaces" .Values.watch.namespaces -}}
 {{- end -}}
 {{- if .Values.leaderElection.enabled -}}
-{{- $lease := dict "enabled" true "namespace" (include "modelroute.leaseNamespace" .) "name" (include "modelroute.leaseName" .) -}}
-{{- $_ := set $config "leaderElection" $lease -}}
+{{- $place := dict "namespace" (include "modelroute.leaseNamespace" .) "name" (include "modelroute.leaseName" .) -}}
+{{- $_ := set $config "leaderElection" (merge $place .Values.leaderElection) -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end }}

@@ -76,6 +76,17 @@ def approved_without_counts(model: Lifecycle) -> None:
     model.time_passes(5)
 
 
+def approved_once_restored(model: Lifecycle) -> None:
+    """At a gate where all was met, somebody edits the weights; a person approves right after they are restored."""
+    model.applied(True, "24h", "Hold")
+    model.weights_are_applied(60, 40)
+    model.time_passes(20)
+    model.somebody_edits_the_route(0, 1)
+    model.time_passes(2)
+    model.a_verb_is_said("approve", False)
+    model.time_passes(5)
+
+
 def with_a_silent_gateway(model: Lifecycle) -> None:
     """The first step was live; no later one ever is."""
     model.applied(False, "24h", "Hold")
@@ -143,6 +154,16 @@ def the_split_does_not_settle(patch: Patch) -> None:
     """What is counted right after the weights changed is evidence already."""
     patch.setattr(consume, "settled_at", lambda record, _scrape_s: record.progress.live_at)
     patch.setattr(evidence_gates, "settled_at", lambda record, _scrape_s: record.progress.live_at)
+
+
+def what_was_counted_before_an_interruption_is_enough(patch: Patch) -> None:
+    really = consume.went_off
+
+    def broken(record: Record, now: float) -> Record:
+        off, was = really(record, now), record.progress
+        return replace(off, progress=replace(off.progress, requests=was.requests, covered=was.covered))
+
+    patch.setattr(under_way, "went_off", broken)
 
 
 def what_was_given_up_goes_on(patch: Patch) -> None:
@@ -219,6 +240,9 @@ BREAKS = {
         without(evidence_gates.has_settled, evidence_gates.has_lasted, evidence_gates.has_seen_enough),
         to_the_end,
         "s of evidence",
+    ),
+    "(b) what was counted before an interruption is enough": Break(
+        what_was_counted_before_an_interruption_is_enough, approved_once_restored, "s of evidence"
     ),
     "(b) the gateway is not asked": Break(the_gateway_is_not_asked, with_a_silent_gateway, "never live"),
     "(c) an attempt goes on after an abort": Break(what_was_given_up_goes_on, aborted, GOES_ON),

@@ -72,9 +72,10 @@ async def settled(**spec: Any) -> tuple[Remembered, Ticker]:
     """In the first step of two, at 50 % of the way to a small model that gets everything, with a minute counted."""
     world = Remembered()
     ticker = world.remembering()
-    world.apply(large=100, small=0, **STEPS, **spec)
+    spec = {**STEPS, **spec}
+    world.apply(large=100, small=0, **spec)
     await run_until(world, ticker, in_phase("Stable"))
-    world.apply(large=0, small=100, **STEPS, **spec)
+    world.apply(large=0, small=100, **spec)
     await run_until(world, ticker, lambda status: status.get("step") == "1/2")
     await pass_by(world, ticker, 60)
     # The start of a window, so that a test knows what lies in which.
@@ -232,13 +233,34 @@ async def test_a_candidate_whose_traffic_was_taken_away_is_not_taken_for_a_silen
     assert world.rollouts()[-1]["status"]["phase"] == "Progressing"
 
 
-def test_windows_that_were_blind_before_an_interruption_do_not_lengthen_the_step_that_starts_again_after_it() -> None:
-    """Its clock starts afresh, and with it the time that was not seen of it; requests that were known stay so."""
-    record = record_of((0.05, 0.05), WINDOW_S)
-    covered = {("errors", "new"): Coverage(requests=40.0, blind=7)}
-    record = replace(record, progress=replace(record.progress, covered=covered, live_until=50.0))
+async def test_a_step_is_not_left_on_what_was_counted_before_its_weights_were_changed() -> None:
+    """Hundreds of requests were seen; once the weights are restored nobody asks for longer than minDuration."""
+    world, ticker = await settled(rollout={"steps": [{"progress": 50, "minDuration": "2m"}, {"progress": 100}]})
+    assert [each.partition(":")[0] for each in world.status["lacking"]] == ["minDuration 2m"]
+    somebody_sets(world, large=10_000)
+    world.requests = 0
+    await pass_by(world, ticker, 180)
 
-    assert went_off(record, 60.0).progress.covered == {("errors", "new"): Coverage(requests=40.0, blind=0)}
+    assert world.status["step"] == "1/2"
+    assert any(each.startswith("0 of 100 requests by small") for each in world.status["lacking"])
+
+    world.requests = 600
+    await run_until(world, ticker, lambda status: status["step"] == "2/2")
+
+
+def test_a_step_that_starts_again_after_an_interruption_keeps_only_what_speaks_against_the_candidate() -> None:
+    record = record_of((0.05, 0.05), WINDOW_S)
+    before = replace(
+        record.progress,
+        requests={"new": 50.0},
+        covered={("errors", "new"): Coverage(requests=40.0, blind=7)},
+        step_counts={("errors", "new"): (9.0, 50.0)},
+        live_until=50.0,
+    )
+    after = went_off(replace(record, progress=before), 60.0).progress
+
+    assert (after.requests, after.covered) == ({}, {})
+    assert after.step_counts == before.step_counts
 
 
 @pytest.mark.parametrize(("live_until", "blamed"), [(None, False), (T0, True)])

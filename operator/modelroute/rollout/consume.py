@@ -43,11 +43,11 @@ def went_off(record: Record, now: float) -> Record:
         return record
     skipped = math.ceil(now / record.attempt.window_s) * record.attempt.window_s
     until = max(progress.consumed_until, skipped)
-    # The step's time starts again with the restored split, and so does what is not known of it.
-    covered = {key: replace(each, blind=0) for key, each in progress.covered.items()}
+    # The step starts again with the restored split: its time, and what has to be seen of it. `step_counts` stay, for
+    # they only keep it from being left.
     return Record(
         record.attempt,
-        replace(progress, live_at=None, live_until=None, step_at=now, consumed_until=until, covered=covered),
+        replace(progress, live_at=None, live_until=None, step_at=now, consumed_until=until, requests={}, covered={}),
     )
 
 

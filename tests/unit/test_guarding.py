@@ -29,6 +29,7 @@ BOUNDED = [
     {"name": "errors", "metric": "ErrorRate", "max": "1%"},
     {"name": "relative", "metric": "ErrorRate", "maxIncrease": "5pp"},
 ]
+SEVERAL = [BOUNDED[0], {"name": "slow", "metric": "LatencyAbove", "threshold": "2s", "max": "5%"}]
 RETURNING = {"bake": "30m", "onBreach": "RollBack"}
 
 
@@ -304,6 +305,41 @@ async def test_a_promotion_that_was_taken_back_is_not_tried_again_by_itself() ->
     await run_until(world, ticker, in_phase("Progressing", attempt=2))
 
 
+def one_objective_more(world: World) -> None:
+    world.apply(large=0, small=100, objectives=SEVERAL, guard=RETURNING)
+
+
+def another_bound(world: World) -> None:
+    world.apply(large=0, small=100, objectives=[{**BOUNDED[0], "max": "2%"}], guard=RETURNING)
+
+
+def another_name(world: World) -> None:
+    world.get("modelroutes")["spec"]["models"][1]["name"] = "tiny"
+
+
+@pytest.mark.parametrize("edited", [one_objective_more, another_bound, another_name])
+async def test_a_spec_that_is_edited_within_the_bake_and_wants_the_same_traffic_is_taken_back_as_the_status_says(
+    edited: Callable[[World], None],
+) -> None:
+    """By what it is held to now; and as little as any other spec that was rolled back it is tried again by itself."""
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    edited(world)
+    await run(world, ticker, 60)
+    assert world.status["phase"] == "Stable"
+    assert "a breach takes the promotion back, for another" in world.status["guard"]
+
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, ticker, in_phase("RolledBack"))
+    assert world.weights()["large-v1"] == 10_000
+
+    world.bad_share.clear()
+    await run(world, ticker, 600)
+    assert (world.status["phase"], len(world.rollouts())) == ("RolledBack", 1)
+    world.act("retry")
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))
+
+
 async def paused_elsewhere(world: World, ticker: Ticker) -> None:
     world.apply(large=10, small=90, objectives=BOUNDED, guard=RETURNING, paused=True)
 
@@ -410,9 +446,6 @@ def test_a_guard_of_other_objectives_of_the_same_revision_starts_afresh() -> Non
     assert changed.guard is not None
     assert again.guard.detectors[0].bad == 6
     assert changed.guard.detectors[0].bad == 0
-
-
-SEVERAL = [BOUNDED[0], {"name": "slow", "metric": "LatencyAbove", "threshold": "2s", "max": "5%"}]
 
 
 @pytest.mark.parametrize("together", [False, True])

@@ -170,11 +170,6 @@ def closed_by(seen: Observation) -> Problem | None:
     return next((each for each in seen.cannot_return if each.reason is not Reason.BACKEND_UNKNOWN), None)
 
 
-def may_go_back(held: Held, record: Record, now: float) -> bool:
-    """Whether a breach takes the promotion back: while it bakes, and of what it was promoted with."""
-    return is_baking(record, now) and held.revision == record.attempt.revision
-
-
 def verdict_of(alarm: Alarm, now: float) -> Verdict:
     seen = alarm.detector
     message = (

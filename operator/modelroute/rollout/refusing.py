@@ -43,4 +43,6 @@ def refusal_of(record: Record) -> Refusal | None:
             if verdict.reason is Reason.SPEC_CHANGED:
                 return None
             reason, told = verdict.reason, verdict.message
-    return Refusal(attempt.revision, attempt.number, reason.value, told, progress.serial)
+    # What the guard took back broke the bounds of the spec that was in force then, which may not be the attempt's own.
+    revision = progress.guarded.partition(".")[0] or attempt.revision
+    return Refusal(revision, attempt.number, reason.value, told, progress.serial)

@@ -18,7 +18,6 @@ from modelroute.rollout.guarding import (
     guard_of,
     is_baking,
     is_due,
-    may_go_back,
     verdict_of,
 )
 from modelroute.rollout.observation import Observation
@@ -68,7 +67,7 @@ def watch(seen: Observation, now: float) -> Watch:
     progress = placed(seen.gateway, Record(record.attempt, progress)).progress
     found = broken(guard, progress, revision=held.revision)
     verdicts = [verdict_of(alarm, now) for alarm in found]
-    if found and may_go_back(held, record, now):
+    if found and baking:
         if (closed := closed_by(seen)) is None:
             back = Record(record.attempt, replace(progress, finished_at=None))
             return Watch(go_back(seen.gateway, back, verdicts[0], now))

@@ -240,6 +240,58 @@ async def test_a_guard_that_could_not_look_for_a_while_looks_on(seconds: float) 
     await run_until(world, ticker, in_phase("RolledBack"))
 
 
+@pytest.mark.parametrize("ahead_s", [3600.0, 20.0])
+async def test_a_clock_that_was_ahead_for_a_look_does_not_blind_the_guard_until_it_has_caught_up(
+    ahead_s: float,
+) -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 120)
+    world.now += ahead_s
+    await ticker.tick(NAMESPACE, NAME)
+    world.now -= ahead_s
+    await run(world, ticker, 60)
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, ticker, in_phase("RolledBack"), within_s=120.0)
+
+
+async def test_after_a_clock_was_set_back_no_window_speaks_twice_for_a_breach() -> None:
+    """What was read is read again, and for what it says now: the guard starts afresh, and reaches no further."""
+    world, ticker = await promoted()
+    await run(world, ticker, 900)
+    once = decode_guard(world.rollouts()[-1]["status"]["guardState"]).detectors[0]
+    world.now -= 600
+    await run(world, ticker, 600)
+    twice = decode_guard(world.rollouts()[-1]["status"]["guardState"]).detectors[0]
+
+    assert once.windows <= twice.windows <= once.windows + 12
+
+
+async def test_a_breach_that_waits_for_its_way_back_outlives_a_clock_that_is_set_back() -> None:
+    world, ticker = await promoted()
+    opened = world.backends.answer
+    await run(world, ticker, 600)
+    closes(world, Reason.NO_READY_ENDPOINTS)
+    world.bad_share["small-v1"] = 0.1
+    await run(world, ticker, 60)
+    world.bad_share.clear()
+    world.now -= 300
+    await run(world, ticker, 60)
+    assert "small broke the bound of errors, and goes back as soon as the way back is open" in world.status["guard"]
+
+    world.backends.answer = opened
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+
+async def test_a_clock_that_was_set_back_to_before_the_promotion_is_told() -> None:
+    world, ticker = await promoted()
+    await run(world, ticker, 60)
+    world.now -= 3600
+    await run(world, ticker, 60)
+
+    assert "; sees nothing until 1" in world.status["guard"]
+    assert "the clock was set back to before the promotion" in world.status["guard"]
+
+
 class FailsFrom(Prometheus):
     """Every request fails in windows from `since` on, whenever they are read."""
 
@@ -438,9 +490,9 @@ async def test_what_was_counted_of_one_arm_is_never_taken_for_another_ones() -> 
 def test_a_guard_of_other_objectives_of_the_same_revision_starts_afresh() -> None:
     one, other = (Guard((Watched(name, "small", 0.01),), 5.0) for name in ("errors", "slow"))
     readings = [WindowReading(5.0, 10.0, {("errors", "small"): Outcomes(600, (6,), 6)}, {"small": 600}, ())]
-    attempt = fold(one, record_of((0.05, 0.05), 5.0).progress, readings, revision="r")
-    again = fold(one, attempt, (), revision="r")
-    changed = fold(other, attempt, (), revision="r")
+    attempt = fold(one, record_of((0.05, 0.05), 5.0).progress, readings, revision="r", now=10.0)
+    again = fold(one, attempt, (), revision="r", now=10.0)
+    changed = fold(other, attempt, (), revision="r", now=10.0)
 
     assert again.guard is not None
     assert changed.guard is not None

@@ -20,7 +20,7 @@ from modelroute.rollout.observation import Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.split import Split, same_traffic
-from modelroute.rollout.words import duration
+from modelroute.rollout.words import clock_time, duration
 
 CHECKPOINT_S = 300.0
 BAKING_CHECKPOINT_S = 60.0
@@ -31,6 +31,9 @@ QUIET_S = 60.0
 minute together. It is a span of its own, for what is new since a checkpoint may be next to nothing."""
 LOOK_BACK_S = 900.0
 """How far back the guard reads at most: what is older, after a long absence of the operator, is not watched."""
+
+AHEAD_S = 60.0
+"""How far ahead of the clock what was read last may lie and be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,9 @@ def guard_of(held: Held, record: Record, terms: Terms) -> Guard:
 def guarded_since(record: Record, now: float, *, window_s: float) -> float:
     """The end of the last window that the guard is done with (unix seconds): it reads on from there."""
     progress = record.progress
-    until = max(progress.finished_at or 0.0, progress.guard.until if progress.guard is not None else 0.0)
-    until = max(until, now - LOOK_BACK_S)
+    until = max(progress.finished_at or 0.0, now - LOOK_BACK_S)
+    if progress.guard is not None and not _is_ahead(progress.guard.until, now):
+        until = max(until, progress.guard.until)
     return math.ceil(until / window_s) * window_s
 
 
@@ -94,9 +98,22 @@ def is_baking(record: Record, now: float) -> bool:
     return terms.on_breach is OnGuardBreach.ROLL_BACK and now < finished + terms.bake_s
 
 
-def fold(guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str) -> Progress:
-    """`progress` with what was read since the last checkpoint; another guard starts afresh."""
+def _is_ahead(at: float, now: float) -> bool:
+    """Whether `at` was noted by another clock: nothing would be looked at before this one has caught up with it."""
+    return at > now + AHEAD_S
+
+
+def fold(
+    guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str, now: float
+) -> Progress:  # fmt: skip
+    """`progress` with what was read since the last checkpoint; another guard starts afresh.
+
+    So does one that has read further than the clock is: which windows it has counted nobody can say, and none may count
+    twice. An alarm that stands is kept.
+    """
     state = _state_of(guard, progress, revision) or start_guard(guard)
+    if _is_ahead(state.until, now) and not alarms(guard, state):
+        state = start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
         if reading.start < (progress.finished_at or 0.0):
             # Read to see whether there is traffic; the split was another one.
@@ -134,7 +151,7 @@ def is_due(before: Progress, after: Progress, *, baking: bool, moves: bool, look
     if before.guard is None or before.guarded != after.guarded:
         return True
     gained_s = after.guard.until - before.guard.until
-    if gained_s > 0 and (moves or is_behind(look)):
+    if gained_s < 0 or (gained_s > 0 and (moves or is_behind(look))):
         return True
     return gained_s >= (BAKING_CHECKPOINT_S if baking else CHECKPOINT_S)
 
@@ -202,6 +219,8 @@ def in_words(seen: Observation, record: Record, held: Held, now: float) -> str:
         return told
     if seen.look.problem is not None:
         told += f"; sees nothing now ({seen.look.problem.message})"
+    elif _is_ahead(promoted_at := record.progress.finished_at or now, now):
+        told += f"; sees nothing until {clock_time(promoted_at)}: the clock was set back to before the promotion"
     elif _nothing_counted(seen.look):
         told += "; no request was counted lately: without traffic, or with series that are not found, it sees nothing"
     if not is_baking(record, now):

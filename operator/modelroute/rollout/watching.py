@@ -63,7 +63,7 @@ def watch(seen: Observation, now: float) -> Watch:
     stands = broken(guard, record.progress, revision=held.revision)
     if not guard.watched or (seen.look.problem is not None and not stands):
         return Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
-    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision)
+    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision, now=now)
     progress = placed(seen.gateway, Record(record.attempt, progress)).progress
     found = broken(guard, progress, revision=held.revision)
     verdicts = [verdict_of(alarm, now) for alarm in found]

@@ -13,11 +13,12 @@ from modelroute.analysis.design import Action, Objective, Outcomes
 from modelroute.analysis.engine import assess
 from modelroute.analysis.state import encode
 from modelroute.rollout.attempt import Record, Requirement, Stage, Step, weights_of
-from modelroute.rollout.consume import looks_from
+from modelroute.rollout.consume import consume, looks_from
 from modelroute.rollout.decision import Decision, Phase
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.gates import CHECKS
 from modelroute.rollout.going_back import SILENCE_DEADLINE_S
+from modelroute.rollout.harm import harm_in
 from modelroute.rollout.machine import decide
 from modelroute.rollout.observation import Acceptance, Gateway, Look, Observation, Problem, Terms
 from modelroute.rollout.plan import Plan, revision_of
@@ -749,6 +750,21 @@ def test_a_rollback_before_the_split_has_settled_tells_what_was_counted_meanwhil
     assert "60 of 60 bad against 0 of 540 by large, while the split settled" in verdict.message
     assert verdict.message in decision.message
     assert "0 of 0" not in verdict.message
+
+
+def test_a_rollback_whose_windows_all_go_back_to_before_the_split_settled_tells_what_the_step_counted() -> None:
+    """After a missed scrape a window is settled by its place in time, and what it counted is not."""
+    record = at_step(0).record
+    assert record is not None
+    assert record.progress.live_at is not None
+    live_at, until = record.progress.live_at, record.progress.consumed_until + 60.0
+    late = [replace(reading(until + at, {"small": (60, 60), "large": (0, 540)}), counted_from=live_at) for at in (0, 5)]
+    record = consume(record, late, TERMS.scrape_interval_s)
+    found = assess(record.attempt.design, record.progress.engine)
+    verdict = harm_in(record, found, TERMS.scrape_interval_s, until)
+
+    assert verdict is not None
+    assert "small is worse on errors than allowed: 60 of 60 bad against 0 of 540 by large" in verdict.message
 
 
 def test_more_tests_than_a_record_can_keep_are_refused_before_any_weight_rises() -> None:

@@ -48,14 +48,19 @@ def keeps(record: Record) -> str:
 
 
 def _counted(record: Record, worst: Finding, scrape_interval_s: float) -> str:
-    """The counts that speak against it: what the fast path sees while a step settles is not in the tally."""
-    if worst.strongest_process != "fast" or not is_settling(record, scrape_interval_s):
+    """The counts that speak against it: what the fast path sees while a step settles is not in the tally.
+
+    Nor is a later window that goes back to before the step had settled, so that there may be no tally yet.
+    """
+    fast, tallied = worst.strongest_process == "fast", worst.tally.windows > 0
+    if tallied and not (fast and is_settling(record, scrape_interval_s)):
         return worst.in_words()
     told = f"{_of_step(record, worst, worst.candidate)} bad"
     if worst.reference:
         told += f" against {_of_step(record, worst, worst.reference)} by {worst.reference}"
-    before = f", after {worst.in_words()}" if worst.tally.windows else ""
-    return f"{told}, while the split settled{before}"
+    if fast:
+        told += ", while the split settled"
+    return f"{told}, after {worst.in_words()}" if tallied else told
 
 
 def _of_step(record: Record, worst: Finding, arm: str) -> str:

@@ -19,7 +19,7 @@ from modelroute.cluster.client import Json
 from modelroute.controller.ports import Ports
 from modelroute.controller.settings import AnalysisSettings, PrometheusSettings, Settings
 from modelroute.controller.tick import Ticker
-from modelroute.errors import Conflict, Invalid, Unavailable
+from modelroute.errors import Conflict, Invalid, ModelRouteError, Unavailable
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.routes import Routes
 from modelroute.metrics.reading import RouteQuery
@@ -249,6 +249,8 @@ class Prometheus:
                         tokens[arm.name] = Tokens(read * total, generated * total, total)
                         continue
                     share = shares.get(f"{objective.name}/{arm.service}", shares.get(arm.service, 0.0))
+                    if start < getattr(self._world, "bad_since", -math.inf):
+                        share = 0.0
                     bad = float(round(total * share))
                     outcomes[objective.name, arm.name] = Outcomes(total, (bad,), bad)
             yield WindowReading(start, start + query.window_s, outcomes, completions, (), tokens=tokens)
@@ -261,6 +263,8 @@ class World:
     now: float = T0
     requests: float = 600.0
     bad_share: dict[str, float] = field(default_factory=dict)
+    bad_since: float = -math.inf
+    """From which window on `bad_share` holds; before it nothing was bad."""
     gateway_takes: bool = True
     prometheus_problem: Exception | None = None
     late_s: float = 0.0
@@ -429,6 +433,20 @@ def manifest(*, large: int, small: int, small_service: str = "small-v1", **spec:
     }
     body["spec"] = {field: value for field, value in body["spec"].items() if value is not None}
     return body
+
+
+async def run_for(world: World, ticker: Ticker, seconds: float, *, retry_s: float = 15.0) -> int:
+    """Tick for that long as often as the ticks themselves ask for, after one that failed in `retry_s`; how many."""
+    end, ticks = world.now + seconds, 0
+    while world.now < end:
+        ticks += 1
+        try:
+            delay = await ticker.tick(NAMESPACE, NAME)
+        except ModelRouteError:
+            delay = retry_s
+        assert delay is not None, "the ModelRoute is gone"
+        world.now += min(delay, max(end - world.now, 0.05))
+    return ticks
 
 
 async def run_until(world: World, ticker: Ticker, holds: Callable[[Json], bool], *, within_s: float = 600.0) -> None:

@@ -208,7 +208,7 @@ def a_byte_too_many(patch: Patch) -> None:
 
 
 def no_token_is_told(patch: Patch) -> None:
-    patch.setattr(machine, "_token_due", lambda _seen, _decision: "")
+    patch.setattr(machine, "token_due", lambda _seen, _decision: "")
     patch.setattr(gates, "_action", lambda _view, verb: verb)
 
 

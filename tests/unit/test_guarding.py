@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Prometheus, in_phase, run_until
+from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Faults, Prometheus, Write, in_phase, run_for, run_until
 from tests.fakes import World as AnyWorld
 from tests.slow_traffic import record_of
 
@@ -336,6 +336,36 @@ async def test_a_guard_that_is_behind_reads_on_at_once_and_a_quiet_one_is_not_wr
     since = len(world.journal)
     await run(world, ticker, 900)
     assert sum(str(write) == "status modelrollouts" for write in world.journal[since:]) <= 9
+
+
+def rollouts_refused(write: Write) -> Exception | None:
+    return Unavailable("403: denied by policy") if write.kind == "modelrollouts" else None
+
+
+@pytest.mark.parametrize("wanted", [(0, 100), (50, 50)], ids=["at rest", "the next attempt cannot be created"])
+async def test_harm_that_begins_while_the_guard_cannot_be_written_down_still_goes_back(wanted: tuple[int, int]) -> None:
+    world, ticker = await promoted()
+    world.faults = Faults(before=rollouts_refused)
+    world.apply(large=wanted[0], small=wanted[1], objectives=BOUNDED, guard=RETURNING)
+    await run_for(world, ticker, 600)
+    world.bad_share, world.bad_since = {"small-v1": 0.3}, world.now
+
+    await run_for(world, ticker, 120)
+
+    assert (world.weights()["small-v1"], world.weights()["large-v1"]) == (0, 10_000)
+
+
+async def test_a_breach_that_is_only_reported_is_told_once_though_it_cannot_be_written_down() -> None:
+    world, ticker = await promoted(guard={"onBreach": "Report"})
+    world.faults = Faults(before=rollouts_refused)
+    await run_for(world, ticker, 900)
+    world.bad_share, world.bad_since = {"small-v1": 0.3}, world.now
+
+    await run_for(world, ticker, 240)
+
+    (told,) = world.said("GuardBreached")
+    assert "small breaks the bound of errors" in told
+    assert world.weights()["small-v1"] == 10_000
 
 
 async def test_without_a_bound_nothing_is_watched_and_it_is_said() -> None:

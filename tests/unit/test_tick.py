@@ -7,7 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Fault, Faults, World, Write, in_phase, run_until
+from tests.fakes import (
+    NAME,
+    NAMESPACE,
+    STEP,
+    WINDOW_S,
+    Crash,
+    Fault,
+    Faults,
+    World,
+    Write,
+    in_phase,
+    run_for,
+    run_until,
+)
 
 from modelroute.api.parse import parse
 from modelroute.api.resources import ModelRollout
@@ -182,6 +195,90 @@ async def test_no_failing_write_keeps_a_rollback_from_the_route(error: Exception
     (rollout,) = world.rollouts()
     assert rollout["status"]["phase"] == "RolledBack"
     assert world.splits()[-2:] == [{"large-v1": 8_000, "small-v1": 2_000}, BACK]
+
+
+@pytest.mark.parametrize("good_s", [30, 150, 900])
+async def test_harm_that_begins_long_after_the_last_write_that_was_taken_still_rolls_back(good_s: float) -> None:
+    world, ticker = await stable()
+    world.apply(rollout={"steps": [{"progress": 50, "minDuration": "3h"}, {**STEP, "progress": 100}]})
+    await run_until(world, ticker, in_phase("Progressing"))
+    await run_for(world, ticker, 30)
+    world.faults = Faults(before=failing(Unavailable("403: denied by policy"), ROLLOUT))
+    await run_for(world, ticker, good_s)
+    world.bad_share, world.bad_since = {"small-v1": 0.5}, world.now
+
+    await run_for(world, ticker, 120)
+
+    assert world.splits()[-1] == BACK
+    world.faults = Faults()
+    await run_until(world, ticker, in_phase("RolledBack"))
+    (rollout,) = world.rollouts()
+    assert rollout["status"]["decision"]["objective"] == "errors"
+
+
+async def test_what_was_counted_while_writes_failed_is_written_once_they_are_taken() -> None:
+    undisturbed, ticker = await progressing()
+    await run_for(undisturbed, ticker, 120)
+    world, ticker = await progressing()
+    world.faults = Faults(before=failing(Unavailable("500"), ROLLOUT))
+    await run_for(world, ticker, 120)
+    before, world.faults = world.splits(), Faults()
+
+    await ticker.tick(NAMESPACE, NAME)
+
+    assert world.splits() == before == undisturbed.splits()
+    await undisturbed.ticker().tick(NAMESPACE, NAME)
+    written, expected = (each.rollouts()[-1]["status"] for each in (world, undisturbed))
+    assert [written[key] for key in ("sums", "stepRequests", "evidenceUntil", "engineState")] == [
+        expected[key] for key in ("sums", "stepRequests", "evidenceUntil", "engineState")
+    ]
+    assert written["windows"] == expected["windows"]
+
+
+async def test_while_the_modelrollout_cannot_be_written_no_traffic_rises_and_the_status_says_why() -> None:
+    world, ticker = await progressing()
+    splits, token = world.splits(), world.status["nextAction"]
+    world.faults = Faults(before=failing(Unavailable("403: denied by policy"), ROLLOUT))
+    await run_for(world, ticker, 900)
+
+    assert world.splits() == splits
+    message = "the ModelRollout cannot be written, and no traffic rises before it is: 403: denied by policy"
+    assert (world.status["phase"], world.status["message"], world.status["lacking"]) == ("Holding", message, [message])
+    assert (world.status["step"], world.status["nextAction"]) == ("1/2", token)
+    assert world.said(Reason.ROLLOUT_NOT_WRITTEN) == [message]
+    assert world.said(Reason.STEP_PASSED) == []
+
+    world.faults = Faults()
+    await run_until(world, ticker, in_phase("Stable"))
+    assert len(world.said(Reason.STEP_PASSED)) == 2
+
+
+async def test_one_write_that_fails_is_not_told() -> None:
+    world, ticker = await progressing()
+    refusals = itertools.count()
+    refused = failing(Unavailable("500"), ROLLOUT)
+    world.faults = Faults(before=lambda write: refused(write) if str(write) == ROLLOUT and not next(refusals) else None)
+    await run_for(world, ticker, 60)
+
+    assert next(refusals) > 1
+    assert world.said(Reason.ROLLOUT_NOT_WRITTEN) == []
+    assert world.status["phase"] == "Progressing"
+
+
+async def test_an_attempt_that_cannot_be_created_is_told_of_and_starts_once_it_can() -> None:
+    world, ticker = await stable()
+    quota = Unavailable("403: exceeded quota: count/modelrollouts.modelroute.dev")
+    world.faults = Faults(before=failing(quota, "create modelrollouts"))
+    world.apply()
+    await run_for(world, ticker, 60)
+
+    assert (world.status["phase"], world.splits()) == ("Holding", [BACK])
+    assert "exceeded quota" in world.status["message"]
+    assert world.status["observedGeneration"] == world.get("modelroutes")["metadata"]["generation"]
+    assert len(world.said(Reason.ROLLOUT_NOT_WRITTEN)) == 1
+
+    world.faults = Faults()
+    await run_until(world, ticker, in_phase("Stable", attempt=1))
 
 
 async def test_a_rollback_does_not_wait_for_a_gateway_that_says_far_too_much() -> None:

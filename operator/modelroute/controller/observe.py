@@ -87,7 +87,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     listed, live = await asyncio.gather(
         ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
-    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, listed))
+    known = ports.unwritten.known((namespace, name), listed)
+    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, known))
     if moved and adoption is not None:
         live = await ports.adopted.read(adoption)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)

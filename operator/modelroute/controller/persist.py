@@ -19,6 +19,7 @@ from modelroute.controller.live import live_in
 from modelroute.controller.observe import Seen
 from modelroute.controller.ports import Ports
 from modelroute.controller.records import spec_of, status_of, updated
+from modelroute.errors import Invalid
 from modelroute.gateway.render import LABEL_ROUTE, owner_reference
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Decision
@@ -26,18 +27,37 @@ from modelroute.rollout.split import in_words
 
 
 async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
-    """Write the decision's record to its ModelRollout, with the resourceVersion that was read."""
-    if decision.record is None:
+    """Write the decision's record to its ModelRollout, with the resourceVersion that was read.
+
+    And what an earlier look could not write, also where this one adds nothing.
+    """
+    namespace, name = seen.route.metadata.namespace, seen.route.metadata.name
+    ahead = ports.unwritten.is_ahead((namespace, name), seen.rollout)
+    record = decision.record or (seen.observation.record if ahead else None)
+    if record is None:
         return
-    rollout = await _begin(ports, seen, decision.record) if decision.fresh else seen.rollout
+    rollout = await _begin(ports, seen, record) if decision.fresh else seen.rollout
     assert rollout is not None, "a record that is not fresh was read from a ModelRollout"
     before = parse(ModelRolloutStatus, rollout.get("status") or {})
-    namespace = seen.route.metadata.namespace
-    status = updated(status_of(decision.record, before), _told(seen, decision, decision.record, before)).to_wire()
-    if status == before.to_wire():
+    status = updated(status_of(record, before), _told(seen, decision, record, before)).to_wire()
+    if status == before.to_wire() and not ahead:
         return
     body = {**rollout, "status": status}
     await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
+
+
+def with_evidence(seen: Seen, record: Record | None) -> Json | None:
+    """The latest ModelRollout with what was counted, as `record` has it, and nothing decided; None where there is none
+    or it would be too large.
+    """
+    if record is None or seen.rollout is None:
+        return None
+    before = parse(ModelRolloutStatus, seen.rollout.get("status") or {})
+    try:
+        status = updated(status_of(record, before), _history(seen, record, before))
+    except Invalid:
+        return None
+    return {**seen.rollout, "status": status.to_wire()}
 
 
 def _told(seen: Seen, decision: Decision, record: Record, before: ModelRolloutStatus) -> dict[str, object]:

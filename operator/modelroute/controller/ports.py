@@ -11,6 +11,7 @@ from modelroute.cluster.client import Json
 from modelroute.controller.repeats import Repeats
 from modelroute.controller.settings import Settings
 from modelroute.controller.sightings import Sightings
+from modelroute.controller.unwritten import Unwritten
 from modelroute.gateway.adopted_routes import AdoptedRoutes
 from modelroute.gateway.contention import Contention
 from modelroute.gateway.overlaps import Overlaps
@@ -91,6 +92,7 @@ class Ports:
     settings: Settings
     contention: Contention = field(default_factory=Contention)
     sightings: Sightings = field(default_factory=Sightings)
+    unwritten: Unwritten = field(default_factory=Unwritten)
     repeats: Repeats = field(default_factory=Repeats)
     overlaps: Overlaps = field(default_factory=Overlaps)
     telemetry: Witness = field(default_factory=Nobody)

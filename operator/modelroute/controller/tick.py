@@ -10,14 +10,15 @@ from modelroute.controller.act import act
 from modelroute.controller.announce import announce, tell, write_status
 from modelroute.controller.finalizer import hold, release
 from modelroute.controller.observe import Seen, observe
-from modelroute.controller.persist import persist, tidy_history
+from modelroute.controller.persist import persist, tidy_history, with_evidence
 from modelroute.controller.ports import Ports
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.metrics.scrapes import window_end_for
 from modelroute.rollout.attempt import Stage
 from modelroute.rollout.changed import carries
 from modelroute.rollout.decision import Decision, Phase
-from modelroute.rollout.machine import decide
+from modelroute.rollout.looked import looked
+from modelroute.rollout.machine import decide, token_due
 from modelroute.rollout.observation import Terms
 from modelroute.rollout.reasons import Reason
 
@@ -63,7 +64,9 @@ class Ticker:
             seen = await hold(self.ports, seen, decision)
             decision = await act(self.ports, seen, decision, now=self.clock())
         except Unavailable as error:
-            await self._tell_of(seen, decision, error)
+            # A missing right, an admission policy: in the API server's words.
+            message = f"the HTTPRoute cannot be written: {error}"
+            await self._tell(seen, _untaken(decision, Reason.ROUTE_NOT_WRITTEN, message))
             raise
         except ModelRouteError:
             # It is written down, and the next tick carries it out without deciding it again: now or never.
@@ -76,19 +79,12 @@ class Ticker:
             log.warning("%s: the history could not be tidied: %s", seen.key, error)
         return self._until_next_look(seen.observation.terms, decision)
 
-    async def _tell_of(self, seen: Seen, decision: Decision, error: Unavailable) -> None:
-        """The route cannot be written (a missing right, an admission policy): say so, in the API server's words."""
-        told = replace(
-            decision,
-            phase=decision.phase if decision.phase is Phase.ROLLING_BACK else Phase.HOLDING,
-            reason=Reason.ROUTE_NOT_WRITTEN,
-            message=f"the HTTPRoute cannot be written: {error}",
-            lacking=(f"the HTTPRoute cannot be written: {error}",),
-        )
+    async def _tell(self, seen: Seen, told: Decision) -> None:
+        """Say what keeps a decision from being carried out; where not even that can be written, the log says it."""
         try:
             await announce(self.ports, seen, told, now=self.clock())
-        except ModelRouteError as second:
-            log.warning("%s: the status cannot be written either: %s", seen.key, second)
+        except ModelRouteError as error:
+            log.warning("%s: the status cannot be written either: %s", seen.key, error)
 
     async def _write_down(self, seen: Seen, decision: Decision, *, insist: bool) -> None:
         going_back = decision.order is not None and bool(decision.order.rollback_of)
@@ -96,18 +92,32 @@ class Ticker:
             await persist(self.ports, seen, decision)
         except ModelRouteError as error:
             if not going_back:
+                await self._go_on_unwritten(seen, decision, error)
                 raise
             if isinstance(error, Conflict) and not insist:
                 raise _Overtaken(str(error)) from error
             await self._carry_out_unwritten(seen, decision)
             raise
+        self.ports.unwritten.forget(_key(seen))
+
+    async def _go_on_unwritten(self, seen: Seen, decision: Decision, error: ModelRouteError) -> None:
+        """What was counted is kept, so that the next look finds harm that begins later; and from the second failure on
+        people are told, for one alone says little.
+        """
+        again = self.ports.unwritten.failed(_key(seen), with_evidence(seen, looked(seen.observation, self.clock())))
+        if again and not isinstance(error, Conflict):
+            message = f"the ModelRollout cannot be written, and no traffic rises before it is: {error}"
+            told = _untaken(decision, Reason.ROLLOUT_NOT_WRITTEN, message)
+            # Nothing of it is done; it is decided again, and told then. A breach that moves nothing is told now.
+            breaches = tuple(said for said in decision.announcements if said.reason is Reason.GUARD_BREACHED)
+            told = replace(told, order=None, record=None, fresh=False, announcements=breaches, handled="")
+            await self._tell(seen, replace(told, next_action=token_due(seen.observation, told)))
 
     async def _carry_out_unwritten(self, seen: Seen, decision: Decision) -> None:
         """Nothing stands in a rollback's way: until it can be written down it is noted wherever else it can be."""
         log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
         if decision.record is not None:
-            metadata = seen.route.metadata
-            self.ports.sightings.went_back((metadata.namespace, metadata.name), decision.record.attempt.name)
+            self.ports.sightings.went_back(_key(seen), decision.record.attempt.name)
         try:
             await act(self.ports, seen, decision, now=self.clock())
         finally:
@@ -118,9 +128,9 @@ class Ticker:
                 log.warning("%s: the status cannot be written either: %s", seen.key, error)
 
     def _note(self, seen: Seen, at: float) -> None:
-        record, metadata = seen.observation.record, seen.route.metadata
+        record = seen.observation.record
         if record is not None and record.progress.stage is Stage.PROGRESSING and carries(seen.observation, record):
-            self.ports.sightings.carried((metadata.namespace, metadata.name), record, at)
+            self.ports.sightings.carried(_key(seen), record, at)
 
     def _forget(self, namespace: str, name: str) -> None:
         self.ports.routes.forget(namespace, name)
@@ -128,6 +138,7 @@ class Ticker:
         self.ports.contention.forget((namespace, name))
         self.ports.sightings.forget((namespace, name))
         self.ports.repeats.forget((namespace, name))
+        self.ports.unwritten.forget((namespace, name))
 
     def _until_next_look(self, terms: Terms, decision: Decision) -> float:
         if decision.wake_after_s <= 0:
@@ -139,3 +150,13 @@ class Ticker:
         # The moment at which one more window will be whole.
         next_window = terms.window_s - (now - 2 * terms.scrape_interval_s - until)
         return max(SOON_S, min(decision.wake_after_s, next_window + SOON_S))
+
+
+def _key(seen: Seen) -> tuple[str, str]:
+    return seen.route.metadata.namespace, seen.route.metadata.name
+
+
+def _untaken(decision: Decision, reason: Reason, message: str) -> Decision:
+    """How things stand where `decision` could not be carried out."""
+    phase = decision.phase if decision.phase is Phase.ROLLING_BACK else Phase.HOLDING
+    return replace(decision, phase=phase, reason=reason, message=message, lacking=(message,))

@@ -29,7 +29,7 @@ def decide(seen: Observation, now: float) -> Decision:
     resting = seen.record is None or not seen.record.progress.stage.under_way
     if seen.request and not decision.handled and resting and not wants_retry(seen):
         decision = _refused(decision, seen.request, refusal_at_rest(seen))
-    return replace(decision, next_action=_token_due(seen, decision))
+    return replace(decision, next_action=token_due(seen, decision))
 
 
 def _refused(decision: Decision, request: str, refused: Refused) -> Decision:
@@ -37,7 +37,7 @@ def _refused(decision: Decision, request: str, refused: Refused) -> Decision:
     return replace(decision, handled=request, announcements=(said, *decision.announcements))
 
 
-def _token_due(seen: Observation, decision: Decision) -> str:
+def token_due(seen: Observation, decision: Decision) -> str:
     """What a verb must carry now; empty where there is none to give."""
     after = decision.record or seen.record
     if after is not None and after.progress.stage is Stage.PROGRESSING:

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NO_READY_ENDPOINTS = "NoReadyEndpoints"
     ROUTE_NOT_OURS = "RouteNotOurs"
     ROUTE_NOT_ADOPTABLE = "RouteNotAdoptable"
+    ROLLOUT_NOT_WRITTEN = "RolloutNotWritten"
     RECORD_UNREADABLE = "RecordUnreadable"
 
     # The gateway.

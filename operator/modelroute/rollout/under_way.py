@@ -25,16 +25,7 @@ from modelroute.rollout.words import duration
 def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if (changed := _spec_changed(seen, record, now)) is not None:
         return go_back(seen.gateway, record, changed, now)
-    record = interrupted(seen, record)
-    if record.progress.live_until is not None:
-        record = consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
-    elif _is_live(seen, record):
-        # What was counted while nobody could say whether the split is live comes first: it may not have been possible
-        # to write down that it is, and harm is not to wait for that.
-        record = record if record.progress.live_at is not None else _consumed(seen, record)
-        record = _consumed(seen, placed(seen.gateway, went_live(record, now)))
-    else:
-        record = _consumed(seen, record)
+    record = looked(seen, record, now)
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(seen.gateway, record, harm, now)
@@ -51,6 +42,19 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     if not lacking:
         return leave_step(seen.gateway, record, now)
     return _waiting(seen, record, lacking, now)
+
+
+def looked(seen: Observation, record: Record, now: float) -> Record:
+    """`record` with what this look brought: whether its split is live, and what was counted."""
+    record = interrupted(seen, record)
+    if record.progress.live_until is not None:
+        return consume(record, counted_before(record, seen.look.readings), seen.terms.scrape_interval_s)
+    if not _is_live(seen, record):
+        return _consumed(seen, record)
+    # What was counted while nobody could say whether the split is live comes first: it may not have been possible to
+    # write down that it is, and harm is not to wait for that.
+    record = record if record.progress.live_at is not None else _consumed(seen, record)
+    return _consumed(seen, placed(seen.gateway, went_live(record, now)))
 
 
 def _consumed(seen: Observation, record: Record) -> Record:

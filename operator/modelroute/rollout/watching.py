@@ -63,8 +63,7 @@ def watch(seen: Observation, now: float) -> Watch:
     stands = broken(guard, record.progress, revision=held.revision)
     if not guard.watched or (seen.look.problem is not None and not stands):
         return Watch(words=words, wake_after_s=wake_after_s if guard.watched else math.inf)
-    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision, now=now)
-    progress = placed(seen.gateway, Record(record.attempt, progress)).progress
+    progress = looked(seen, record, now).progress
     found = broken(guard, progress, revision=held.revision)
     verdicts = [verdict_of(alarm, now) for alarm in found]
     if found and baking:
@@ -95,6 +94,16 @@ def watch(seen: Observation, now: float) -> Watch:
     # a new place is seen, the less is counted there that nobody knows to be there.
     soon = 1.0 if moves or guarding.is_behind(seen.look) else wake_after_s
     return Watch(words=words, record=Record(record.attempt, progress), wake_after_s=soon)
+
+
+def looked(seen: Observation, record: Record, now: float) -> Record:
+    """`record`, of a promotion, with what this look brought; as it is where nothing is watched."""
+    held = guarding.held_to(seen, record)
+    guard = guard_of(held, record, seen.terms)
+    if not guard.watched:
+        return record
+    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision, now=now)
+    return placed(seen.gateway, Record(record.attempt, progress))
 
 
 def _moves(seen: Observation, record: Record, now: float) -> bool:

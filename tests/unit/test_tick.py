@@ -549,6 +549,31 @@ async def test_a_gateway_that_keeps_silent_is_asked_now_and_then_and_not_all_the
     assert ticks < 50
 
 
+@pytest.mark.parametrize("at_rest", [False, True], ids=["first visit", "at rest"])
+async def test_a_gateway_that_keeps_silent_is_asked_twice_a_minute_where_nothing_is_under_way(at_rest: bool) -> None:
+    world = World()
+    ticker = world.ticker()
+    if at_rest:
+        await stable(world)
+    world.gateway_takes = False
+    world.apply(large=100, small=0, hostnames=["chat.example.com"])
+
+    assert await run_for(world, ticker, 300) < 60
+    assert await run_for(world, ticker, 300) <= 11
+    assert (world.status["phase"], ready_reason(world)) == ("Holding" if at_rest else "Pending", "WaitingForGateway")
+
+    world.gateway_takes = True
+    world.store("httproutes", world.get("httproutes"))
+    await run_until(world, ticker, in_phase("Stable"))
+    world.gateway_takes = False
+    world.apply(large=100, small=0, hostnames=["another.example.com"])
+    assert await run_for(world, ticker, 20) >= 9, "silent anew: soon at first"
+
+
+def ready_reason(world: World) -> str:
+    return str(next(each["reason"] for each in world.status["conditions"] if each["type"] == "Ready"))
+
+
 async def test_an_attempt_that_was_created_and_never_begun_is_deleted_once_nobody_wants_it() -> None:
     world, ticker = await stable()
     world.faults.before = lambda write: Unavailable("down") if str(write) == "status modelrollouts" else None

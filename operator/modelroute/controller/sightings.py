@@ -9,7 +9,7 @@ from modelroute.api.resources import ModelRoute
 from modelroute.controller.kept import noted_since
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Phase
-from modelroute.rollout.observation import Gateway, Problem
+from modelroute.rollout.observation import Acceptance, Gateway, Problem
 from modelroute.rollout.places import place_of
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.resting import BACKEND_REASONS
@@ -25,6 +25,7 @@ class Sightings:
         self._places: dict[Key, tuple[str, float]] = {}
         self._carried: dict[Key, tuple[str, int, float]] = {}
         self._awaited: dict[Key, tuple[str, float]] = {}
+        self._silent: dict[Key, float] = {}
 
     def carried(self, key: Key, record: Record, now: float) -> None:
         """The route was seen to have the weights of the record's step."""
@@ -66,7 +67,15 @@ class Sightings:
             self._awaited[key] = told, now if noted is None else noted
         return self._awaited[key][1] if awaited is not None else None
 
+    def silent_since(self, key: Key, gateway: Gateway, now: float) -> float | None:
+        """Since when (unix seconds) a gateway is awaited; None where it has said something of the route as it is."""
+        if gateway.acceptance is not Acceptance.WAITING:
+            self._silent.pop(key, None)
+            return None
+        return self._silent.setdefault(key, now)
+
     def forget(self, key: Key) -> None:
+        self._silent.pop(key, None)
         self._back.pop(key, None)
         self._carried.pop(key, None)
         self._places.pop(key, None)

@@ -105,6 +105,7 @@ class Observation:
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
     seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
     (unix seconds): since when the first of the problems, where it is one with a backend, has been waited out.
+    `silent_since` (unix seconds): since when the gateway has said nothing of the route, None where it has.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Observation:
     carried_at: float | None = None
     moved_away: bool = False
     awaited_since: float | None = None
+    silent_since: float | None = None
     redefined: frozenset[str] = frozenset()
 
     @property

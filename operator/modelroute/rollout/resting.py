@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from modelroute.analysis.design import Action
 from modelroute.rollout.attempt import Stage, comparisons_of, weights_of
 from modelroute.rollout.decision import Decision, Phase, RouteOrder
-from modelroute.rollout.gates import CONTENDED
+from modelroute.rollout.gates import CONTENDED, poll_s
 from modelroute.rollout.harm import keeps
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
@@ -62,7 +62,7 @@ def _settled(seen: Observation, now: float) -> Decision:
             return _cannot_be_carried_out(seen, stable, now)
         return _first_visit(plan)
     order = RouteOrder(_resting_split(seen, stable, now), stable)
-    if (waiting := _gateway_lacks(seen, order)) is not None:
+    if (waiting := _gateway_lacks(seen, order, now)) is not None:
         return waiting
     live = words_of(stable)
     if same_traffic(plan.split, stable):
@@ -147,7 +147,7 @@ def _resting_split(seen: Observation, stable: Split, now: float) -> Split:
     return split_of(seen.record.attempt.arms, weights_of(seen.record))
 
 
-def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
+def _gateway_lacks(seen: Observation, order: RouteOrder, now: float) -> Decision | None:
     live = {backend: weight for backend, weight in seen.gateway.weights.items() if weight}
     if seen.gateway.contended:
         message = f"{CONTENDED}; asked for: {words_of(order.split)}"
@@ -160,7 +160,8 @@ def _gateway_lacks(seen: Observation, order: RouteOrder) -> Decision | None:
     if seen.gateway.acceptance is Acceptance.LIVE and live == asked:
         return None
     message = f"{words_of(order.split)} is ordered, and waits: {seen.gateway.awaited}"
-    return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=GATEWAY_POLL_S)
+    soon = poll_s(0.0 if seen.silent_since is None else now - seen.silent_since)
+    return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=soon)
 
 
 def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:

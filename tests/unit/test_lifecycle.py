@@ -110,6 +110,22 @@ async def test_a_verb_that_cannot_be_taken_has_one_event_and_no_effect(request_:
     assert world.said("ActionTaken") == []
 
 
+async def test_a_verb_that_was_refused_can_be_said_again_once_what_stood_in_its_way_is_gone() -> None:
+    world, ticker = await started(rollout=SLOW)
+    world.apply(rollout=SLOW, paused=True)
+    await run(world, ticker, 30)
+    world.act("promote")
+    await run(world, ticker, 60)
+    assert world.said("ActionRefused") == ["promote: spec.paused is true; set it to false"]
+    assert world.status["lastAction"] != f"promote@{world.status['nextAction']}"
+
+    world.apply(rollout=SLOW)
+    await run(world, ticker, 30)
+    assert world.said("ActionTaken") == [], "what was refused is not taken later"
+    world.act("promote")
+    await run_until(world, ticker, lambda status: status.get("step") == "2/2")
+
+
 async def test_an_action_that_stays_on_the_object_is_taken_once() -> None:
     world, ticker = await started(rollout=SLOW)
     world.act("pause")
@@ -245,6 +261,33 @@ async def test_a_retry_waits_for_what_is_not_known_and_is_not_forgotten() -> Non
     assert world.said("ActionRefused") == []
 
     world.prometheus_problem = None
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))
+
+
+@pytest.mark.parametrize("record_gone", [False, True], ids=["", "its ModelRollout is gone"])
+async def test_a_retry_that_waits_ends_where_the_spec_goes_back_and_starts_nothing_later(record_gone: bool) -> None:
+    world, ticker = await started(rollout=SLOW)
+    world.bad_share = {"small-v1": 0.3}
+    await run_until(world, ticker, in_phase("RolledBack"))
+    if record_gone:
+        world.objects.pop(("modelrollouts", NAMESPACE, "support-1"))
+    world.prometheus_problem = Unavailable("down")
+    world.act("retry")
+    await run(world, ticker, 10)
+    world.apply(large=100, small=0, rollout=SLOW)
+    world.prometheus_problem = None
+    await run(world, ticker, 200)
+    assert world.status["phase"] == "Stable"
+    assert world.said("ActionRefused") == ["retry: the spec does not want what was rolled back any more"]
+
+    world.bad_share = {}
+    world.now += 30 * 86_400
+    world.apply(rollout=SLOW)
+    await run(world, ticker, 120)
+    assert (world.status["phase"], world.status["attempt"], small(world)) == ("RolledBack", 1, 0)
+    assert len(world.said("ActionRefused")) == 1
+
+    world.act("retry")
     await run_until(world, ticker, in_phase("Progressing", attempt=2))
 
 

@@ -22,7 +22,7 @@ from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import refusal_of
+from modelroute.rollout.refusing import Refusal, refusal_of
 from modelroute.rollout.resting import stable_split
 from modelroute.rollout.split import Split, in_words
 
@@ -99,7 +99,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
         rollout=record.attempt.name if record else None,
         attempt=record.attempt.number if record else route.status.attempt,
         revision=observation.plan.revision if observation.plan else None,
-        refused=_refused(observation, record),
+        refused=_refused(decision.refused or observation.refused, record),
         next_action=decision.next_action or None,
         last_action=_last_action(seen, decision),
         deadline=None if decision.deadline_at is None else format_instant(decision.deadline_at),
@@ -117,8 +117,8 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
     )
 
 
-def _refused(observation: Observation, record: Record | None) -> RefusedRevision | None:
-    found = refusal_of(record) if record is not None else observation.refused
+def _refused(noted: Refusal | None, record: Record | None) -> RefusedRevision | None:
+    found = refusal_of(record) if record is not None else noted
     if found is None:
         return None
     return RefusedRevision(

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from modelroute.rollout.attempt import Record
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import Refusal
 from modelroute.rollout.split import Split
 
 
@@ -49,6 +50,7 @@ class Decision:
     No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here. `handled`:
     the request that was taken or refused; `next_action`: the token that is due now. `deadline_at` (unix seconds): when
     the attempt's deadline passes, None while its clock stands still. `guard`: what is watched after the promotion.
+    `refused`: what is not tried again, where the record is gone and another token is due for it now.
     """
 
     phase: Phase
@@ -65,6 +67,7 @@ class Decision:
     next_action: str = ""
     deadline_at: float | None = None
     guard: str = ""
+    refused: Refusal | None = None
 
     @property
     def under_way(self) -> bool:

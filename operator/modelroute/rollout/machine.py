@@ -20,7 +20,7 @@ from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.resting import at_rest
 from modelroute.rollout.under_way import under_way
-from modelroute.rollout.verbs import Refused, Taken, refusal_at_rest, take, wants_retry
+from modelroute.rollout.verbs import Refused, Taken, refusal_at_rest, spent, take, wants_retry
 
 
 def decide(seen: Observation, now: float) -> Decision:
@@ -28,13 +28,23 @@ def decide(seen: Observation, now: float) -> Decision:
     decision = _decide(seen, now)
     resting = seen.record is None or not seen.record.progress.stage.under_way
     if seen.request and not decision.handled and resting and not wants_retry(seen):
-        decision = _refused(decision, seen.request, refusal_at_rest(seen))
+        decision = _refused_at_rest(seen, decision)
     return replace(decision, next_action=token_due(seen, decision))
 
 
 def _refused(decision: Decision, request: str, refused: Refused) -> Decision:
     said = Announcement(Reason.ACTION_REFUSED, refused.message, warning=True)
     return replace(decision, handled=request, announcements=(said, *decision.announcements))
+
+
+def _refused_at_rest(seen: Observation, decision: Decision) -> Decision:
+    refused = refusal_at_rest(seen)
+    if refused.spent and not decision.fresh:
+        if seen.record is not None:
+            decision = replace(decision, record=spent(seen.record, seen.request))
+        elif seen.refused is not None:
+            decision = replace(decision, refused=replace(seen.refused, serial=seen.refused.serial + 1))
+    return _refused(decision, seen.request, refused)
 
 
 def token_due(seen: Observation, decision: Decision) -> str:
@@ -74,6 +84,8 @@ def _asked(seen: Observation, record: Record, now: float) -> Decision:
     taken = outcome if isinstance(outcome, Taken) else None
     if taken is not None:
         record = taken.record
+    elif isinstance(outcome, Refused) and outcome.spent:
+        record = spent(record, seen.request)
     if record.progress.stage is Stage.ROLLING_BACK:
         decision = going_back(seen, record, now)
     elif taken is not None and taken.verdict is not None:

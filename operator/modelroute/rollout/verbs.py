@@ -29,9 +29,14 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nothing was done; `message` says why, and what is due instead."""
+    """Nothing was done; `message` says why, and what is due instead.
+
+    `spent`: the token was the one that is due. Another is due then, or nobody could say the same again once what stood
+    in its way is gone.
+    """
 
     message: str
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,16 @@ class Taken:
 
 
 def wants_retry(seen: Observation) -> bool:
-    """Whether a person asks to try the refused revision again, with the token that is due."""
+    """Whether a person asks to try the refused revision again, with the token that is due.
+
+    Not where the spec wants another one by now: a retry that waited would start it whenever the spec comes back to it.
+    """
+    if seen.plan is not None and not seen.retry_token.startswith(f"{seen.plan.revision}."):
+        return False
+    return _retries(seen)
+
+
+def _retries(seen: Observation) -> bool:
     verb, token = split_request(seen.request)
     return verb == Verb.RETRY and bool(seen.retry_token) and token == seen.retry_token
 
@@ -64,7 +78,8 @@ def take(seen: Observation, record: Record, now: float) -> Taken | Refused | Non
         return Refused(problem)
     if record.progress.stage is Stage.ROLLING_BACK:
         return Refused(f"{named}: attempt {record.attempt.number} is going back, which nothing stops")
-    return _taken(Verb(named), seen, record, now)
+    outcome = _taken(Verb(named), seen, record, now)
+    return replace(outcome, spent=True) if isinstance(outcome, Refused) else outcome
 
 
 def refusal_at_rest(seen: Observation) -> Refused:
@@ -72,6 +87,8 @@ def refusal_at_rest(seen: Observation) -> Refused:
     named, token = split_request(seen.request)
     if (problem := _not_due(named, token, seen.retry_token or "")) is not None:
         return Refused(problem)
+    if _retries(seen):
+        return Refused("retry: the spec does not want what was rolled back any more", spent=True)
     return Refused(f"{named}: no rollout is under way; what can be done now is retry@{seen.retry_token}")
 
 
@@ -121,6 +138,12 @@ def _why_paused(seen: Observation, record: Record) -> str:
     if seen.plan is not None and seen.plan.paused:
         return "spec.paused is true; set it to false"
     return "a person paused it; resume first" if record.progress.paused else "it is not paused"
+
+
+def spent(record: Record, request: str) -> Record:
+    """`record` after `request` was refused and its token is due no more."""
+    progress = replace(record.progress, serial=record.progress.serial + 1, handled=request)
+    return Record(record.attempt, progress)
 
 
 def _with(record: Record, seen: Observation, message: str, **changes: bool) -> Taken:

@@ -22,7 +22,7 @@ from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Announcement, Decision, Phase
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import Refusal, refusal_of
+from modelroute.rollout.refusing import Refusal, refusal_in
 from modelroute.rollout.resting import stable_split
 from modelroute.rollout.split import Split, in_words
 
@@ -118,7 +118,7 @@ def status_of(seen: Seen, decision: Decision, *, now: float) -> ModelRouteStatus
 
 
 def _refused(noted: Refusal | None, record: Record | None) -> RefusedRevision | None:
-    found = refusal_of(record) if record is not None else noted
+    found = refusal_in(record, noted)
     if found is None:
         return None
     return RefusedRevision(

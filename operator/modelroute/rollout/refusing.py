@@ -26,6 +26,11 @@ class Refusal:
         return f"{self.revision}.{self.serial}"
 
 
+def refusal_in(record: Record | None, noted: Refusal | None) -> Refusal | None:
+    """What is refused now: by the latest attempt, or as `noted` where its record is gone."""
+    return noted if record is None else refusal_of(record)
+
+
 def refusal_of(record: Record) -> Refusal | None:
     """The refusal that follows from an attempt; None where its revision may be tried (again)."""
     attempt, progress = record.attempt, record.progress

@@ -13,7 +13,7 @@ from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import refusal_of
+from modelroute.rollout.refusing import refusal_in
 from modelroute.rollout.split import Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import wants_retry
@@ -167,7 +167,7 @@ def _gateway_lacks(seen: Observation, order: RouteOrder, now: float) -> Decision
 def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
     """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
     # Where the record was deleted, the status still knows.
-    refused = seen.refused if seen.record is None else refusal_of(seen.record)
+    refused = refusal_in(seen.record, seen.refused)
     if refused is None or refused.revision != plan.revision or wants_retry(seen):
         return None
     gone = " (its ModelRollout is gone, or is of another route)" if seen.record is None else ""

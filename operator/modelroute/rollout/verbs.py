@@ -13,6 +13,7 @@ from typing import assert_never
 from modelroute.rollout.attempt import Record, Stage, Verdict, token_of
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.refusing import refusal_in
 
 
 class Verb(StrEnum):
@@ -53,9 +54,9 @@ def wants_retry(seen: Observation) -> bool:
 
     Not where the spec wants another one by now: a retry that waited would start it whenever the spec comes back to it.
     """
-    if seen.plan is not None and not seen.retry_token.startswith(f"{seen.plan.revision}."):
-        return False
-    return _retries(seen)
+    refused = refusal_in(seen.record, seen.refused)
+    left = seen.plan is not None and refused is not None and refused.revision != seen.plan.revision
+    return _retries(seen) and not left
 
 
 def _retries(seen: Observation) -> bool:

@@ -69,6 +69,27 @@ def test_however_the_time_is_cut_the_windows_add_up_to_what_was_counted(history:
     assert math.fsum(known) == truth
 
 
+@given(st.data())
+def test_samples_that_were_lost_make_a_window_unknown_or_change_nothing(data: st.DataObject) -> None:
+    """Of a process that goes on: never more than two in a row and not the last, as that were a deleted counter."""
+    labels = {"job": "gw", "instance": "a"}
+    steps = data.draw(st.lists(st.integers(0, 5), min_size=8, max_size=40))
+    lost = [place % 3 > 0 and place < len(steps) - 1 and data.draw(st.booleans()) for place in range(len(steps))]
+    values = [1000.0 + sum(steps[: place + 1]) for place in range(len(steps))]
+    times = [T0 + 3 + place * INTERVAL_S for place in range(len(steps))]
+    starts = series("process_start_time_seconds", labels, [(t, T0 - 86_400) for t in times])
+    kept = [(t, value) for t, value, gone in zip(times, values, lost, strict=True) if not gone]
+    (counter,) = ledger.counters([series("requests_total", {**labels, "code": "500"}, kept)], OWN)
+    edges = sorted({0, *data.draw(st.lists(st.integers(0, len(steps)), max_size=12))})
+    for first, last in pairwise(edges):
+        start, end = T0 + first * INTERVAL_S, T0 + last * INTERVAL_S
+        window = ledger.cut([counter], scrapes.timelines([starts], OWN), start, end, scrape_interval_s=INTERVAL_S)
+        assert window.problem is None
+        if ledger.torn(counter, window.spans) is None:
+            # What was counted before the very first scrape is nobody's.
+            assert ledger.increase(counter, window.spans) == sum(steps[max(first, 1) : last])
+
+
 @given(histories(), st.integers(0, 50), st.integers(1, 12))
 def test_a_window_is_the_same_whatever_else_was_fetched_with_it(history: History, start_s: int, windows: int) -> None:
     start = T0 + start_s

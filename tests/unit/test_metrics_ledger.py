@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from tests.fake_prometheus import T0, series
@@ -65,9 +65,20 @@ def counted(
     process = series("process_start_time_seconds", A, [(T0 + t, started) for t, started, _ in scrapes])
     values = [(T0 + t, value) for t, _, value in scrapes if value is not None]
     found = ledger.counters([series("requests_total", {**A, "code": "200"}, values)], OWN)
-    targets = timelines([process], OWN)
-    window = cutting.cut(targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
-    return window.problem.reason if window.problem else ledger.increase(found[0], window.spans)
+    return increase_of(found[0], timelines([process], OWN), start, end, interval_s=interval_s)
+
+
+def increase_of(
+    counter: ledger.Counter,
+    targets: Mapping[scrapes.TargetId, Sequence[scrapes.Scrape]],
+    start: float,
+    end: float,
+    *,
+    interval_s: float = 5.0,
+) -> float | Reason:
+    window = ledger.cut([counter], targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
+    problem = window.problem or ledger.torn(counter, window.spans)
+    return problem.reason if problem else ledger.increase(counter, window.spans)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +104,63 @@ def test_what_was_counted_in_a_window(scrapes: Sequence[tuple[float, float, floa
     assert counted(scrapes, 0, 5) == expected
 
 
-def test_a_series_that_vanished_and_came_back_was_deleted_and_counts_from_0() -> None:
-    assert counted([(-2, OLD, 10), (1, OLD, None), (3, OLD, 12)], 0, 5, interval_s=2.0) == 12
+def test_a_series_that_came_back_below_what_it_was_had_been_deleted_and_counts_from_0() -> None:
+    assert counted([(-2, OLD, 10), (1, OLD, None), (3, OLD, 7)], 0, 5, interval_s=2.0) == 7
+
+    over_windows: list[tuple[float, float, float | None]] = [(-2, OLD, 10), (3, OLD, None), (8, OLD, 7)]
+    assert [counted(over_windows, 0, 5), counted(over_windows, 5, 10)] == [0, 7]
+
+
+def test_a_series_that_came_back_no_lower_than_it_was_had_missed_a_scrape_and_its_life_is_not_counted_again() -> None:
+    assert counted([(-2, OLD, 3009), (1, OLD, None), (3, OLD, 3010)], 0, 5, interval_s=2.0) == 1
+    assert counted([(-2, OLD, 3009), (1, OLD, None), (3, OLD, 3009)], 0, 5, interval_s=2.0) == 0
+
+
+def test_a_window_is_unknown_where_a_series_missed_the_scrape_at_its_edge() -> None:
+    lost: list[tuple[float, float, float | None]] = [(-7, OLD, 10), (-2, OLD, 11), (3, OLD, None), (8, OLD, 14)]
+    lost += [(13, OLD, 15)]
+    windows = [counted(lost, start, start + 5) for start in (-5, 0, 5, 10)]
+    assert windows == [1, Reason.SCRAPE_GAP, Reason.SCRAPE_GAP, 1]
+    assert counted(lost, -5, 10) == 4, "within a window it does not matter"
+
+
+def test_a_series_that_does_not_come_back_for_five_scrapes_was_deleted_whenever_it_comes_again() -> None:
+    gone: list[tuple[float, float, float | None]] = [(-2, OLD, 10), *((3 + 5 * n, OLD, None) for n in range(5))]
+    gone += [(28, OLD, 12), (33, OLD, 13)]
+    assert [counted(gone, start, start + 5) for start in range(0, 35, 5)] == [0, 0, 0, 0, 0, 12, 1]
+
+
+# ---- samples at other times than the scrapes of the process: another replica's, or a 0 since when it counts ----
+
+
+def off_beat(samples: Sequence[tuple[float, float]], scrapes: Sequence[tuple[float, float]]) -> list[float | Reason]:
+    """What is counted in the windows (T0 + 0, T0 + 5] and (T0 + 5, T0 + 10] of a series with those samples."""
+    process = series("process_start_time_seconds", A, [(T0 + t, started) for t, started in scrapes])
+    values = [(T0 + t, value) for t, value in samples]
+    (counter,) = ledger.counters([series("requests_total", {**A, "code": "500"}, values)], OWN)
+    targets = timelines([process], OWN)
+    return [increase_of(counter, targets, start, start + 5) for start in (0, 5)]
+
+
+STEADY = [(t, OLD) for t in (-12, -7, -2, 3, 8, 13)]
+RESTARTED = [(t, OLD if t < 5 else T0 + 4.5) for t, _ in STEADY]
+
+
+@pytest.mark.parametrize(
+    ("samples", "scrapes", "expected"),
+    [
+        pytest.param([(0.5, 1), (5.5, 2), (10.5, 4)], STEADY, [1, 1], id="a new one counts from 0"),
+        pytest.param([(-9, 4), (-4, 5), (1, 7), (6, 8)], STEADY, [2, 1], id="an old one goes on"),
+        pytest.param([(-2, 5), (3, 7), (5.5, 8), (10.5, 9)], STEADY, [2, 1], id="from here on it is the other's turn"),
+        pytest.param([(1, 0), (3, 2), (8, 3)], STEADY, [2, 1], id="a 0 at the time of its making is no event"),
+        pytest.param([(-2, 5), (3, 7), (4.6, 0), (8, 3)], RESTARTED, [2, 3], id="nor is one of a new process"),
+        pytest.param([(-2, 5), (3, 7), (4.6, 1), (8, 3)], RESTARTED, [Reason.NO_DATA, 3], id="between two: whose?"),
+    ],
+)
+def test_a_sample_between_two_scrapes_of_one_process_is_that_processs(
+    samples: list[tuple[float, float]], scrapes: list[tuple[float, float]], expected: list[float | Reason]
+) -> None:
+    assert off_beat(samples, scrapes) == expected
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0])
@@ -263,6 +329,10 @@ def test_a_counter_without_the_start_of_its_process_is_a_problem_and_not_a_zero(
     elsewhere = ledger.counters([series("requests_total", {**B, "code": "200"}, [(T0 + 3, 1)])], OWN)
     off_beat = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 2.5, 1)])], OWN)
     fine = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 3, 1)])], OWN)
-    assert ledger.misplaced(elsewhere, targets, T0, T0 + 5)
-    assert ledger.misplaced(off_beat, targets, T0, T0 + 5)
-    assert ledger.misplaced(fine, targets, T0, T0 + 5) is None
+
+    def problem(found: Sequence[ledger.Counter]) -> cutting.Problem | None:
+        return ledger.cut(found, targets, T0, T0 + 5, scrape_interval_s=5.0).problem
+
+    assert "has no process_start_time_seconds" in str(problem(elsewhere))
+    assert "a sample of requests_total is of no scrape of target a of job gw" in str(problem(off_beat))
+    assert problem(fine) is None

@@ -68,6 +68,10 @@ class Read:
                 found[each.target] = found.get(each.target, 0.0) + ledger.increase(each, spans)
         return found
 
+    def torn(self, spans: Mapping[scrapes.TargetId, cutting.Span]) -> cutting.Problem | None:
+        """Why not all of it can be counted in the window."""
+        return next((torn for each in self.samples.counters if (torn := ledger.torn(each, spans))), None)
+
     def missing(self, when: str = "") -> cutting.Problem:
         return cutting.Problem(Reason.NO_DATA, f"no series {self.in_words()} was scraped{when}")
 
@@ -89,16 +93,13 @@ def spans_of(
     reads = tuple(reads)
     found = tuple(counter for read in reads for counter in read.samples.counters)
     horizon = start - scrapes.lookback_s(scrape_interval_s)
-    serving = {each.target for each in found if any(horizon < t <= end for t in each.values)}
+    serving = {each.target for each in found if each.within(horizon, end)}
     if not serving:
         return main.missing()
     targets = {
         target: scrapes for read in reads for target, scrapes in read.samples.targets.items() if target in serving
     }
-    problem = ledger.misplaced(found, targets, start, end)
-    if problem is None:
-        window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
-        if window.problem is None:
-            return window.spans
-        problem = window.problem
-    return cutting.Problem(problem.reason, f"{main.counter.metric}: {problem.message}")
+    window = ledger.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+    if window.problem is None:
+        return window.spans
+    return cutting.Problem(window.problem.reason, f"{main.counter.metric}: {window.problem.message}")

@@ -76,6 +76,8 @@ def _held_together(
             return read.no_count()
     if not totals:
         return total.missing(" in this window")
+    if torn := bad.torn(spans) or total.torn(spans):
+        return torn
     for target, counted in bads.items():
         of = totals.get(target, 0.0)
         if counted > of * (1 + ROUNDING):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
 
@@ -60,10 +60,34 @@ class Step(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """A target's part in a window: each scrape in it, with the scrape before."""
+class Life:
+    """The scrapes in sight of one process, in order, up to the window's end; `until` is the last of them, or the one
+    after the end. Whatever was sampled from the first up to then is its own. Unix seconds.
+    """
 
-    steps: tuple[tuple[float, float, Step], ...]
+    begun: Step
+    started: float
+    times: tuple[float, ...]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A target's part in the window (`start`, `end`]: its processes that were scraped since `horizon`, unix seconds.
+
+    A counter that is silent for longer than `gone_s` was deleted; a `strict` span does not wait to see whether it is.
+    """
+
+    lives: tuple[Life, ...]
+    horizon: float
+    start: float
+    end: float
+    gone_s: float
+    strict: bool
+
+    def life_at(self, t: float) -> Life | None:
+        """Whose a sample is: where one process was scraped before and after it, that one's."""
+        return next((life for life in self.lives if life.times[0] <= t <= life.until), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +156,10 @@ def cut(
         problem = Problem(Reason.SCRAPE_GAP, f"{name_of(missing)} was not scraped after this window")
     if problem:
         return Cut({}, problem)
-    return Cut({target: _span(scrapes, start, horizon) for target, scrapes in alive.items()})
+    gone_s = lookback_s(scrape_interval_s)
+    return Cut(
+        {target: Span(_lives(targets[target], horizon, end), horizon, start, end, gone_s, strict) for target in alive}
+    )
 
 
 def _rarely(scrapes: Sequence[Scrape], horizon: float, scrape_interval_s: float) -> str:
@@ -156,18 +183,31 @@ def counted_from(spans: Mapping[TargetId, Span], start: float) -> float:
 
     After a missed scrape that is long before the window.
     """
-    firsts = (span.steps[0][0] for span in spans.values() if span.steps)
-    return min((before for before in firsts if math.isfinite(before)), default=start)
+    return min((_counted_from(span) for span in spans.values() if span.lives[-1].times[-1] > start), default=start)
 
 
-def _span(scrapes: Sequence[Scrape], start: float, horizon: float) -> Span:
-    steps: list[tuple[float, float, Step]] = []
+def _counted_from(span: Span) -> float:
+    before = [t for life in span.lives for t in life.times if t <= span.start]
+    return before[-1] if before else span.start
+
+
+def _lives(scrapes: Sequence[Scrape], horizon: float, end: float) -> tuple[Life, ...]:
+    lives: list[Life] = []
     before: Scrape | None = None
     for scrape in scrapes:
-        if scrape.t > start:
-            steps.append((before.t if before else math.nan, scrape.t, _relation(before, scrape, horizon)))
+        if scrape.t <= horizon:
+            continue
+        step = _relation(before, scrape, horizon)
         before = scrape
-    return Span(tuple(steps))
+        if step is Step.SAME:
+            life = lives[-1]
+            times = life.times if scrape.t > end else (*life.times, scrape.t)
+            lives[-1] = replace(life, times=times, until=scrape.t)
+        elif scrape.t <= end:
+            lives.append(Life(step, scrape.started, (scrape.t,), scrape.t))
+        if scrape.t > end:
+            break
+    return tuple(lives)
 
 
 def _relation(before: Scrape | None, scrape: Scrape, horizon: float) -> Step:

@@ -78,12 +78,13 @@ class Judge:
             for counter in samples.counters
             if wanted <= counter.target and all(counter.labels.get(label) == value for label, value in of_route)
         ]
-        window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
-        problem = window.problem or ledger.misplaced(found, targets, start, end)
-        if problem:
-            return problem
+        window = ledger.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+        if window.problem:
+            return window.problem
         by_verdict: dict[str, float] = {}
         for counter in found:
+            if torn := ledger.torn(counter, window.spans):
+                return torn
             verdict = counter.labels.get(self.verdict_label, "")
             by_verdict[verdict] = by_verdict.get(verdict, 0.0) + ledger.increase(counter, window.spans)
         if math.isnan(math.fsum(by_verdict.values())):

@@ -4,26 +4,48 @@
 the first safety violation would be invisible. So raw samples are read, and this module says what they mean
 between the scrapes that `cutting` chose: a counter that was absent at an earlier scrape of the same process
 counts from 0; one seen first together with its target counts as the target's `Step` says.
+
+    scrapes of the target     |    |    |    |    |
+    a sample was lost         5    6    .    9   11     3 in all; a window with an edge in the hole is unknown
+    it was deleted            5    6    .    2    4     2, as it came back below what it was
+    from another replica        5    6    8    9   11   as ever: each lies between two scrapes of one process
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelroute.metrics.cutting import Problem, Span, Step
-from modelroute.metrics.scrapes import Scrape, Series, TargetId, name_of, target_of
+from modelroute.metrics import cutting
+from modelroute.metrics.cutting import Life, Problem, Span, Step
+from modelroute.metrics.scrapes import (
+    Sample,
+    Scrape,
+    Series,
+    TargetId,
+    name_of,
+    target_of,
+)
 from modelroute.rollout.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One counter of one target: its labels, and its values by time of scrape."""
+    """One counter of one target: its labels, and its samples in the order of time."""
 
     labels: Mapping[str, str]
     target: TargetId
-    values: Mapping[float, float]
+    samples: tuple[Sample, ...]
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("__name__", "a counter")
+
+    def within(self, after: float, until: float) -> tuple[Sample, ...]:
+        """The samples in (`after`, `until`]."""
+        return self.samples[_place(self.samples, after) : _place(self.samples, until)]
 
 
 def valid_count(value: float) -> bool:
@@ -58,49 +80,110 @@ def counter_deltas(samples: Sequence[float | None], *, new: bool) -> tuple[list[
 
 
 def counters(series: Iterable[Series], own: frozenset[str]) -> tuple[Counter, ...]:
-    """The series with their targets, and their values by time."""
-    return tuple(
-        Counter(each.labels, target_of(each.labels, own), {sample.t: sample.value for sample in each.samples})
-        for each in series
-    )
+    """The series with their targets."""
+    return tuple(Counter(each.labels, target_of(each.labels, own), each.samples) for each in series)
+
+
+def cut(
+    found: Sequence[Counter],
+    targets: Mapping[TargetId, Sequence[Scrape]],
+    start: float,
+    end: float,
+    *,
+    scrape_interval_s: float,
+    seen_until: float = -math.inf,
+) -> cutting.Cut:
+    """`cutting.cut` of the window (`start`, `end`]; a problem also where nothing says how to count one of `found`."""
+    homeless = [each for each in found if each.target not in targets]
+    window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+    problem = _misplaced(homeless, {}, start, end) or window.problem or _misplaced(found, window.spans, start, end)
+    return cutting.Cut({}, problem) if problem else window
 
 
 def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:
     """How much was counted in the window; NaN if any value that it takes is not a count.
 
-    A target without a span adds nothing. A counter that vanishes while its process lives was deleted there,
-    and starts again from 0.
+    A target without a span adds nothing. A value below the last one of the same process in sight says that the
+    counter was deleted there, and started again from 0. One that is not has been counted up to the last: that it was
+    deleted and has counted as much again cannot be told from a sample that was lost, and would invent all of its life.
     """
     span = spans.get(counter.target)
+    if span is None:
+        return 0.0
     total = 0.0
-    for before, t, step in span.steps if span else ():
-        value, last = counter.values.get(t), counter.values.get(before)
-        if step is not Step.SAME:
-            last = None
-        if not all(valid_count(seen) for seen in (value, last) if seen is not None):
-            return math.nan
-        if value is None or step is Step.BASELINE:
+    last: float | None = None
+    last_life: Life | None = None
+    for sample in counter.within(span.horizon, span.end):
+        life = span.life_at(sample.t)
+        if life is None:
             continue
-        total += value - last if last is not None and value >= last else value
+        if sample.t > span.start:
+            before = last if life is last_life else None
+            if not all(valid_count(seen) for seen in (sample.value, before) if seen is not None):
+                return math.nan
+            if before is not None and sample.value >= before:
+                total += sample.value - before
+            elif before is not None or life.begun is Step.NEW or life.times[0] < sample.t:
+                total += sample.value
+        last, last_life = sample.value, life
     return total
 
 
 def seen_in(counter: Counter, spans: Mapping[TargetId, Span]) -> bool:
-    """Was the counter there at any scrape of the window?"""
+    """Was the counter there in the window?"""
     span = spans.get(counter.target)
-    return any(t in counter.values for _, t, _ in span.steps) if span else False
+    return span is not None and bool(counter.within(span.start, span.end))
 
 
-def misplaced(
-    found: Iterable[Counter], targets: Mapping[TargetId, Sequence[Scrape]], start: float, end: float
-) -> Problem | None:
-    """A counter in the window that was not scraped together with its process' start: nothing says how to
-    count it.
+def torn(counter: Counter, spans: Mapping[TargetId, Span]) -> Problem | None:
+    """Where the counter missed a scrape at an edge of the window, of which its target was not: what it counted up to
+    there is in the one window or in the other, while the others' is in both. Half of a window is no evidence, nor is
+    one and a half: requests without their failures, or failures without their requests.
     """
-    scraped = {target: {scrape.t for scrape in scrapes} for target, scrapes in targets.items()}
+    span = spans.get(counter.target)
+    if span is None or not any(_is_lost(counter, span, edge) for edge in (span.start, span.end)):
+        return None
+    return Problem(Reason.SCRAPE_GAP, f"{counter.name} is missing from a scrape of {name_of(counter.target)}")
+
+
+def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
+    """Is the counter's value at `edge` not the one of its process' last scrape up to there, and not known to be?"""
+    place = _place(counter.samples, edge)
+    last = counter.samples[place - 1] if place else None
+    life = span.life_at(last.t) if last and last.t > span.horizon else None
+    if last is None or life is None:
+        return False
+    # One that comes from another replica's scrapes has one of ours after each of its own.
+    most = 0 if last.t in life.times else 1
+    if sum(last.t < t <= edge for t in life.times) <= most:
+        return False
+    if span.strict and edge == span.end:
+        return True
+    after = counter.samples[place] if place < len(counter.samples) else None
+    if after is None or after.t - last.t > span.gone_s or after.value < last.value:
+        return False
+    return after.t > life.until or span.life_at(after.t) is life
+
+
+def _misplaced(found: Iterable[Counter], spans: Mapping[TargetId, Span], start: float, end: float) -> Problem | None:
+    """A counter in the window of which nothing says which process counted it. A 0 says nothing, and needs nobody to
+    say it: a Prometheus that knows since when a counter counts puts one there (created-timestamp-zero-ingestion).
+    """
     for counter in found:
-        known = scraped.get(counter.target, set())
-        if any(start < t <= end and t not in known for t in counter.values):
+        span = spans.get(counter.target)
+        if all(sample.value == 0 or (span and span.life_at(sample.t)) for sample in counter.within(start, end)):
+            continue
+        if span is None:
             message = f"{name_of(counter.target)} has no process_start_time_seconds with the same labels and times"
-            return Problem(Reason.NO_DATA, message)
+        else:
+            message = (
+                f"a sample of {counter.name} is of no scrape of {name_of(counter.target)}, and not between two of"
+                " one process: do two Prometheus replicas answer as one?"
+            )
+        return Problem(Reason.NO_DATA, message)
     return None
+
+
+def _place(samples: Sequence[Sample], t: float) -> int:
+    """How many samples there are up to `t`."""
+    return bisect_right(samples, t, key=lambda sample: sample.t)

@@ -55,10 +55,7 @@ class Samples:
             fits = (target for target in known.get(place, ()) if target <= labels.items())
             return max(fits, key=len, default=frozenset(zip(("job", "instance"), place, strict=True)))
 
-        counters = tuple(
-            ledger.Counter(each.labels, of(each.labels), {sample.t: sample.value for sample in each.samples})
-            for each in series
-        )
+        counters = tuple(ledger.Counter(each.labels, of(each.labels), each.samples) for each in series)
         served = {counter.target for counter in counters}
         return cls({target: scrapes for target, scrapes in targets.items() if target in served}, counters)
 

@@ -64,6 +64,8 @@ def _summed(reads: tuple[Read, ...], spans: Mapping[scrapes.TargetId, cutting.Sp
             return read.no_count()
         if not serving or serving - by_target.keys():
             return read.missing(" in this window")
+        if torn := read.torn(spans):
+            return torn
     return Tokens(*(math.fsum(by_target.values()) for by_target in increases))
 
 

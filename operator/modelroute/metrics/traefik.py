@@ -71,11 +71,10 @@ class Traefik:
         scrape_interval_s: float,
     ) -> Tally:
         requests, durations = samples[REQUESTS], samples[DURATIONS]
-        window = cutting.cut(requests.targets, start, end, scrape_interval_s=scrape_interval_s)
         everything = (*requests.counters, *durations.counters)
-        problem = window.problem or ledger.misplaced(everything, requests.targets, start, end)
-        if problem:
-            return Tally(problem=problem)
+        window = ledger.cut(everything, requests.targets, start, end, scrape_interval_s=scrape_interval_s)
+        if window.problem:
+            return Tally(problem=window.problem)
         reloads = (ledger.increase(counter, window.spans) for counter in samples[RELOADS].counters)
         tallying = _Tallying(self.service_label, query, window.spans, cutting.counted_from(window.spans, start))
         for counter in requests.counters:
@@ -138,11 +137,14 @@ class _Tallying:
         )
 
     def _arm(self, counter: ledger.Counter) -> str | None:
-        if not ledger.seen_in(counter, self._spans):
+        torn = ledger.torn(counter, self._spans)
+        if torn is None and not ledger.seen_in(counter, self._spans):
             return None
         service = counter.labels.get(self._service_label, "")
         arms, clear = _arms(self._patterns, self._gateways_known, service)
         if len(arms) == 1 and clear:
+            if torn:
+                self._unknown[arms[0]] = torn
             return arms[0]
         for arm in arms:
             message = f"{service} may be another arm's or another route's"
@@ -152,7 +154,7 @@ class _Tallying:
     def _increase(self, counter: ledger.Counter, arm: str) -> float:
         counted = ledger.increase(counter, self._spans)
         if math.isnan(counted):
-            message = f"{counter.labels.get('__name__', 'a counter')} has a value that is not a count"
+            message = f"{counter.name} has a value that is not a count"
             self._unknown[arm] = cutting.Problem(Reason.NOT_A_NUMBER, message)
             return 0.0
         return counted

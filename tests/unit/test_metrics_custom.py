@@ -171,6 +171,11 @@ UNKNOWN: dict[str, tuple[Pod | None, Reason, str]] = {
         Reason.NO_DATA,
         "no series answers_total{namespace='chat', service='llama-8b'} was scraped in this window",
     ),
+    "bad ones that vanished": (
+        Pod("llama-8b").has("answers_total", 10, 20).has("wrong_total", 5, None),
+        Reason.SCRAPE_GAP,
+        "wrong_total is missing from a scrape of target 10.0.1.1:8000 of job models",
+    ),
     "no start of the process": (
         Pod("llama-8b", started=None).has("answers_total", 0, 3),
         Reason.NO_DATA,

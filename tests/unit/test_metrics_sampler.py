@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, parse_selector, traefik_service
 
+from modelroute.analysis.design import Outcomes
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
 from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
@@ -278,6 +279,70 @@ async def test_samples_that_arrive_late_are_waited_for_and_none_is_lost(
         assert [window.unknown for window in windows if window.unknown] == []
         assert sum(window.completions["small"] for window in windows) == 6000
         assert sum(window.outcomes["safety", "small"].absolute for window in windows) == 5400
+
+
+class OneShardBehind(Lagging):
+    """All arrives at once but the series with these labels, which come `lag_s` later: a shard of a remote write."""
+
+    def __init__(self, *held: Series, lag_s: float, of: dict[str, str]) -> None:
+        super().__init__(*held, lag_s=0.0)
+        self.behind_s, self.of = lag_s, of.items()
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        found = super().samples(expression, at)
+        cut = [
+            Series(each.labels, tuple(s for s in each.samples if s.t <= self.now - self.behind_s))
+            if self.of <= each.labels.items()
+            else each
+            for each in found
+        ]
+        return tuple(each for each in cut if each.samples)
+
+
+@pytest.mark.parametrize("lag_s", [6.0, 15.0, 22.0])
+@pytest.mark.parametrize(
+    "of",
+    [
+        {"code": "200", "instance": "10.0.0.1:8082"},
+        {"__name__": "process_start_time_seconds", "job": "traefik"},
+        {"verdict": "pass"},
+    ],
+)
+async def test_one_counter_that_arrives_later_than_the_others_is_waited_for_or_unknown_and_never_half(
+    executor: ThreadPoolExecutor, lag_s: float, of: dict[str, str]
+) -> None:
+    small = traefik_service("llama-8b", index=1)
+    traefik = FakeTraefik(TIMES).requests(small, "200", ramp(20)).requests(small, "500", ramp(1))
+    judge = FakeJudge("llama-8b", [t + 1 for t in TIMES]).verdicts("pass", ramp(19)).verdicts("violation", ramp(1))
+    store = OneShardBehind(*traefik.series, *judge.series, lag_s=lag_s, of=of)
+    query = replace(QUERY, since=T0 + 60, until=T0 + 260, objectives=(ERRORS, SAFETY))
+    windows = await read_on(store, executor, query)
+
+    assert len(windows) == 40
+    assert {window.outcomes["errors", "small"] for window in windows} == {Outcomes(21, (1,), 1)}
+    known = Outcomes(20, (1,), 1)
+    assert {window.outcomes.get(("safety", "small"), known) for window in windows} == {known}
+
+
+async def test_a_counter_that_its_process_deleted_holds_windows_up_for_five_scrapes_and_no_longer(
+    executor: ThreadPoolExecutor,
+) -> None:
+    small, gone = traefik_service("llama-8b", index=1), traefik_service("llama-8b", index=2)
+    traefik = FakeTraefik(TIMES).requests(small, "200", ramp(20))
+    traefik.requests(gone, "200", [value if t < T0 + 50 else None for t, value in zip(TIMES, ramp(7), strict=True)])
+    store = Lagging(*traefik.series, lag_s=0.0)
+    sampler = Sampler(SERVER, executor, store=store, clock=lambda: store.now, batch_wait_s=0.0)
+    told: dict[float, float] = {}
+    query = replace(QUERY, since=T0, until=T0 + 200)
+    while query.since < query.until:
+        for window in await sampler.read(query):
+            told[window.end - T0] = store.now - window.end
+            assert (window.unknown, window.completions["small"]) == ((), 27 if window.end <= T0 + 50 else 20)
+            query = replace(query, since=window.end)
+        store.now += 1
+
+    assert max(told.values()) <= 5 * 5 + 5
+    assert all(waited_s <= 10 for end, waited_s in told.items() if not 50 <= end <= 80)
 
 
 async def test_samples_that_never_come_in_time_are_unknown_and_not_nothing(executor: ThreadPoolExecutor) -> None:

@@ -166,6 +166,21 @@ def test_a_window_tells_since_when_it_counted_after_a_missed_scrape_too() -> Non
     assert (near.counted_from, far.counted_from) == (T0 - 2, T0 - 17)
 
 
+def test_of_a_model_whose_counter_missed_a_scrape_nothing_is_known_and_of_the_others_all_is() -> None:
+    gateway = FakeTraefik([T0 - 7, *TIMES, T0 + 8]).requests(LARGE, "200", [0, 5, 9, 14])
+    gateway.requests(SMALL, "200", [0, 1, 2, 3]).requests(SMALL, "500", [3000, None, 3001, 3002])
+    reading = read(QUERY, gateway)
+
+    assert reading.outcomes == {("errors", "large"): Outcomes(4, (0,), 0)}
+    assert [(each.arm, each.reason, each.message) for each in reading.unknown] == [
+        (
+            "small",
+            Reason.SCRAPE_GAP,
+            "traefik_service_requests_total is missing from a scrape of target 10.0.0.1:8082 of job traefik",
+        )
+    ]
+
+
 # ---- the judge: targets with the backend's namespace and service ----
 
 MINUTE = [T0 - 65 + 5 * place + 3 for place in range(14)]
@@ -223,6 +238,9 @@ def test_the_first_violation_of_an_old_process_counts() -> None:
         ),
         pytest.param(
             [FakeJudge("llama-8b", MINUTE[:-1]).verdicts("pass", steady(10)[:-1])], Reason.SCRAPE_GAP, id="a gap"
+        ),
+        pytest.param(
+            [judge(steady(9)).verdicts("violation", [*steady(1)[:-1], None])], Reason.SCRAPE_GAP, id="one counter's gap"
         ),
         pytest.param([judge([*steady(10)[:-1], float("nan")])], Reason.NOT_A_NUMBER, id="not a number"),
     ],

@@ -19,12 +19,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelroute.metrics import cutting
-from modelroute.metrics.cutting import Life, Problem, Span, Step
+from modelroute.metrics.cutting import START_JITTER_S, Life, Problem, Span, Step
 from modelroute.metrics.scrapes import (
     Sample,
     Scrape,
     Series,
     TargetId,
+    latest_of,
+    lookback_s,
     name_of,
     target_of,
 )
@@ -144,6 +146,32 @@ def torn(counter: Counter, spans: Mapping[TargetId, Span]) -> Problem | None:
     if span is None or not any(_is_lost(counter, span, edge) for edge in (span.start, span.end)):
         return None
     return Problem(Reason.SCRAPE_GAP, f"{counter.name} is missing from a scrape of {name_of(counter.target)}")
+
+
+def behind(
+    found: Iterable[Counter],
+    targets: Mapping[TargetId, Sequence[Scrape]],
+    start: float,
+    end: float,
+    *,
+    scrape_interval_s: float,
+) -> bool:
+    """Is a sample still to come of a counter that the window needs? Where samples come by several ways, such as the
+    shards of a remote write, one counter's may be later than its target's others.
+
+    Like a target, a counter is gone once others went on for long without it: its process deleted it.
+    """
+    sight_s = lookback_s(scrape_interval_s)
+    latest = latest_of(targets)
+    for counter in found:
+        last_t = counter.samples[-1].t if counter.samples else -math.inf
+        if not start - sight_s < last_t <= end or latest - last_t > sight_s:
+            continue
+        scrapes = targets.get(counter.target, ())
+        there, now = (bisect_right(scrapes, t, key=lambda scrape: scrape.t) for t in (last_t, end))
+        if 0 < there < now and abs(scrapes[now - 1].started - scrapes[there - 1].started) <= START_JITTER_S:
+            return True
+    return False
 
 
 def _is_lost(counter: Counter, span: Span, edge: float) -> bool:

@@ -96,16 +96,23 @@ def timelines(processes: Iterable[Series], own: frozenset[str]) -> dict[TargetId
 
 
 def ripeness(
-    targets: Mapping[TargetId, Sequence[Scrape]], start: float, end: float, *, now: float, scrape_interval_s: float
+    targets: Mapping[TargetId, Sequence[Scrape]],
+    start: float,
+    end: float,
+    *,
+    now: float,
+    scrape_interval_s: float,
+    behind: bool = False,
 ) -> Ripeness:
-    """Whether all that the targets counted in (`start`, `end`] is there to be read at `now`, unix seconds.
+    """Whether all that the targets counted in (`start`, `end`] is there to be read at `now`, unix seconds; `behind`: a
+    counter's samples are later than its target's scrapes.
 
     Scrapes arrive in order, but late where they come by remote write or through Thanos: what is not there yet
     would be counted as nothing, and never again. So every target that was seen before the end must have been
     seen after it, unless others went on so long without it that it is gone. Where nobody was seen for that
     long, nothing more is waited for.
     """
-    if not late(targets, start, end, scrape_interval_s=scrape_interval_s):
+    if not behind and not late(targets, start, end, scrape_interval_s=scrape_interval_s):
         return Ripeness.RIPE
     silent_s = now - latest_of(targets)
     return Ripeness.UNRIPE if silent_s <= GONE_AFTER_SCRAPES * scrape_interval_s else Ripeness.SPOILT
@@ -116,9 +123,14 @@ def late(
 ) -> tuple[str, ...]:
     """The targets of the window that were not seen after its end, and are not gone, in words."""
     horizon, latest = start - lookback_s(scrape_interval_s), latest_of(targets)
+    # Of scrapes whose process' start is still on its way, another series was first.
+    whole = {
+        target: [scrape for scrape in scrapes if math.isfinite(scrape.started)] or scrapes
+        for target, scrapes in targets.items()
+    }
     return tuple(
         name_of(target)
-        for target, scrapes in targets.items()
+        for target, scrapes in whole.items()
         if scrapes
         and scrapes[-1].t <= end
         and any(horizon < scrape.t for scrape in scrapes)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from modelroute.analysis.design import Outcomes
-from modelroute.metrics import counting, custom, cutting, judge, scrapes, tokens
+from modelroute.metrics import counting, custom, cutting, judge, ledger, scrapes, tokens
 from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, Unknown, WindowReading
 from modelroute.metrics.sources import Preset, Samples, Source, Tally, seen_until
 from modelroute.rollout.evidence import Tokens
@@ -54,15 +54,24 @@ class Reader:
         """
         interval_s, latest = self.scrape_interval_s, seen_until(samples)
         ripe = scrapes.Ripeness.RIPE
+
+        def behind(of: Samples) -> bool:
+            return ledger.behind(of.counters, of.targets, start, end, scrape_interval_s=interval_s)
+
         for name in gateway:
-            found = scrapes.ripeness(samples[name].targets, start, end, now=now, scrape_interval_s=interval_s)
+            each = samples[name]
+            found = scrapes.ripeness(
+                each.targets, start, end, now=now, scrape_interval_s=interval_s, behind=behind(each)
+            )
             if found is scrapes.Ripeness.SPOILT:
                 return found
             ripe = found if found is scrapes.Ripeness.UNRIPE else ripe
         if latest >= end + scrapes.JITTER * interval_s:
             return ripe
-        others = (each.targets for name, each in samples.items() if name not in gateway)
-        if not any(scrapes.late(targets, start, end, scrape_interval_s=interval_s) for targets in others):
+        others = [each for name, each in samples.items() if name not in gateway]
+        if not any(
+            scrapes.late(each.targets, start, end, scrape_interval_s=interval_s) or behind(each) for each in others
+        ):
             return ripe
         patient = now - latest <= scrapes.GONE_AFTER_SCRAPES * interval_s
         return scrapes.Ripeness.UNRIPE if patient else scrapes.Ripeness.SPOILT

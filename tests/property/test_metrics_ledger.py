@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fake_prometheus import T0, series
 
-from modelroute.metrics import cutting, ledger, scrapes
+from modelroute.metrics import checks, cutting, ledger, scrapes
 
 INTERVAL_S = 5.0
 OWN = frozenset({"code"})
@@ -83,7 +83,7 @@ def test_samples_that_were_lost_make_a_window_unknown_or_change_nothing(data: st
     edges = sorted({0, *data.draw(st.lists(st.integers(0, len(steps)), max_size=12))})
     for first, last in pairwise(edges):
         start, end = T0 + first * INTERVAL_S, T0 + last * INTERVAL_S
-        window = ledger.cut([counter], scrapes.timelines([starts], OWN), start, end, scrape_interval_s=INTERVAL_S)
+        window = checks.cut([counter], scrapes.timelines([starts], OWN), start, end, scrape_interval_s=INTERVAL_S)
         assert window.problem is None
         if ledger.torn(counter, window.spans) is None:
             # What was counted before the very first scrape is nobody's.

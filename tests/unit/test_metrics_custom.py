@@ -292,7 +292,7 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
     ramp = [float(place**2) for place in range(len(times))]
     old = [T0 - 9000.0] * len(times)
     pod("10.0.1.1:8000", times, old, answers_total=ramp, wrong_total=[1.0, 1.0, 4.0, 9.0] * 5)
-    pod("10.0.1.2:8000", times[:18], old[:18], answers_total=ramp[:18])
+    pod("10.0.1.2:8000", times[:18], [T0 - 9002.0] * 18, answers_total=ramp[:18])
     late = times[19:]
     pod(
         "10.0.1.3:8000",
@@ -301,7 +301,7 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
         answers_total=[*ramp[5:15], *ramp[:11]],
     )
     missed = times[:15] + times[17:]
-    pod("10.0.1.4:8000", missed, old[: len(missed)], answers_total=ramp[: len(missed)])
+    pod("10.0.1.4:8000", missed, [T0 - 9001.0] * len(missed), answers_total=ramp[: len(missed)])
     query = replace(QUERY, arms=(SMALL,), until=T0 + 100)
     server = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=5.0)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 from tests.fake_prometheus import T0, series
 
-from modelroute.metrics import cutting, ledger, scrapes
+from modelroute.metrics import checks, cutting, ledger, scrapes
 from modelroute.metrics.scrapes import timelines
 from modelroute.rollout.reasons import Reason
 
@@ -76,7 +76,7 @@ def increase_of(
     *,
     interval_s: float = 5.0,
 ) -> float | Reason:
-    window = ledger.cut([counter], targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
+    window = checks.cut([counter], targets, T0 + start, T0 + end, scrape_interval_s=interval_s)
     problem = window.problem or ledger.torn(counter, window.spans)
     return problem.reason if problem else ledger.increase(counter, window.spans)
 
@@ -318,6 +318,42 @@ def test_one_process_scraped_under_two_jobs_is_not_counted_twice() -> None:
     assert problem.reason is Reason.AMBIGUOUS_SERIES
 
 
+PODS = {"job": "pods", "instance": "traefik-7d4b9"}
+PHASE_S = 2.0
+
+
+def of_two_names(counts: Sequence[Sequence[float]], *, started: float = OLD + 0.37) -> Reason | None:
+    """A gateway scraped as A and, two seconds later, a target scraped as PODS: what both count by scrape."""
+    processes, found = [], []
+    for (labels, values), (phase, start) in zip(
+        ((A, counts[0]), (PODS, counts[1])), ((0.0, OLD + 0.37), (PHASE_S, started)), strict=True
+    ):
+        times = [T0 - 17 + phase + 5 * place for place in range(len(values))]
+        processes.append(series("process_start_time_seconds", labels, [(t, start) for t in times]))
+        found.append(series("requests_total", {**labels, "code": "200"}, zip(times, values, strict=True)))
+    counters, targets = ledger.counters(found, OWN), timelines(processes, OWN)
+    problem = checks.cut(counters, targets, T0, T0 + 5, scrape_interval_s=5.0).problem
+    return problem.reason if problem else None
+
+
+@pytest.mark.parametrize(
+    ("counts", "started", "reason"),
+    [
+        pytest.param(([10, 20, 30, 40, 50], [14, 24, 34, 44, 54]), OLD + 0.37, Reason.AMBIGUOUS_SERIES, id="it is"),
+        pytest.param(([10, 20, 30, 40, 50], [14, 24, 34, 44, 54]), OLD + 0.42, None, id="started a moment later"),
+        pytest.param(([10, 20, 30, 40, 50], [14, 19, 34, 44, 54]), OLD + 0.37, None, id="counted less, and later"),
+        pytest.param(([10, 20, 30, 40, 50], [1, 2, 3, 4, 5]), OLD + 0.37, None, id="a neighbour with less to do"),
+        pytest.param(
+            ([10, 10, 10, 10, 10], [10, 10, 10, 10, 10]), OLD + 0.37, None, id="two at rest, and nothing to count"
+        ),
+    ],
+)
+def test_one_process_scraped_at_two_addresses_is_told_by_its_start_and_by_what_it_counts(
+    counts: Sequence[Sequence[float]], started: float, reason: Reason | None
+) -> None:
+    assert of_two_names(counts, started=started) == reason
+
+
 def test_two_processes_under_the_same_labels_are_not_believed() -> None:
     problem = cut_two([-2, 3], [-2, 3], b_labels={**A, "code": "200"}).problem
     assert problem is not None
@@ -331,7 +367,7 @@ def test_a_counter_without_the_start_of_its_process_is_a_problem_and_not_a_zero(
     fine = ledger.counters([series("requests_total", {**A, "code": "200"}, [(T0 + 3, 1)])], OWN)
 
     def problem(found: Sequence[ledger.Counter]) -> cutting.Problem | None:
-        return ledger.cut(found, targets, T0, T0 + 5, scrape_interval_s=5.0).problem
+        return checks.cut(found, targets, T0, T0 + 5, scrape_interval_s=5.0).problem
 
     assert "has no process_start_time_seconds" in str(problem(elsewhere))
     assert "a sample of requests_total is of no scrape of target a of job gw" in str(problem(off_beat))

@@ -360,7 +360,7 @@ async def test_a_gateway_that_is_replaced_pod_by_pod_is_read_whole_a_little_late
     for pod in range(8):
         gone_at, gap_s = T0 + 20 + 15 * pod, 0.3 * pod
         for born, times, instance in (
-            (T0 - 86_400, [t + gap_s for t in TIMES if t + gap_s < gone_at], f"old-{pod}"),
+            (T0 - 86_400 - pod, [t + gap_s for t in TIMES if t + gap_s < gone_at], f"old-{pod}"),
             (gone_at, [t + gap_s for t in TIMES if t + gap_s > gone_at], f"new-{pod}"),
         ):
             traefik = FakeTraefik(times, started=born, instance=instance)

@@ -185,8 +185,8 @@ def with_buckets(boundaries: Sequence[str], **options: Any) -> FakeTraefik:
 
 def test_boundaries_are_numbers_and_those_of_two_instances_must_agree() -> None:
     one = with_buckets(["0.5", "2", "+Inf"])
-    same = with_buckets(["5e-1", "2.0", "+Inf"], instance="10.0.0.2:8082")
-    other = with_buckets(["0.5", "3", "+Inf"], instance="10.0.0.2:8082")
+    same = with_buckets(["5e-1", "2.0", "+Inf"], started=T0 - 9000, instance="10.0.0.2:8082")
+    other = with_buckets(["0.5", "3", "+Inf"], started=T0 - 9000, instance="10.0.0.2:8082")
     assert tally(QUERY, one, same).boundaries == (0.5, 2.0, float("inf"))
     assert tally(QUERY, one, same).durations["small", 200, 2.0] == 2
     problem = tally(QUERY, one, other).timing_problem

@@ -48,7 +48,7 @@ def read(query: RouteQuery, *held: FakeTraefik | FakeJudge, judge: Judge = ANY_R
 
 def test_a_window_tells_how_many_gateways_counted_and_how_often_one_of_them_was_configured_anew() -> None:
     quiet = FakeTraefik(TIMES).requests(LARGE, "200", [0, 7])
-    busy = FakeTraefik(TIMES, instance="10.0.0.2:8082").requests(LARGE, "200", [0, 7])
+    busy = FakeTraefik(TIMES, started=T0 - 9000, instance="10.0.0.2:8082").requests(LARGE, "200", [0, 7])
     busy.series[1] = series("traefik_config_reloads_total", busy.labels, zip(TIMES, (5, 8), strict=True))
     born = FakeTraefik(TIMES[1:], started=T0 + 1, instance="10.0.0.3:8082").requests(LARGE, "200", [7])
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelroute.metrics import cutting, ledger, scrapes
+from modelroute.metrics import checks, cutting, ledger, scrapes
 from modelroute.metrics.reading import ArmQuery, CounterQuery
 from modelroute.metrics.selectors import Question, re2_quote
 from modelroute.metrics.sources import Samples, Source
@@ -99,7 +99,7 @@ def spans_of(
     targets = {
         target: scrapes for read in reads for target, scrapes in read.samples.targets.items() if target in serving
     }
-    window = ledger.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+    window = checks.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
     if window.problem is None:
         return window.spans
     return cutting.Problem(window.problem.reason, f"{main.counter.metric}: {window.problem.message}")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelroute.metrics import cutting, ledger
+from modelroute.metrics import checks, cutting, ledger
 from modelroute.metrics.counting import Judged
 from modelroute.metrics.reading import ArmQuery, RouteQuery
 from modelroute.metrics.selectors import Question, re2_quote
@@ -78,7 +78,7 @@ class Judge:
             for counter in samples.counters
             if wanted <= counter.target and all(counter.labels.get(label) == value for label, value in of_route)
         ]
-        window = ledger.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
+        window = checks.cut(found, targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
         if window.problem:
             return window.problem
         by_verdict: dict[str, float] = {}

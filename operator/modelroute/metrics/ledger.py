@@ -18,7 +18,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelroute.metrics import cutting
 from modelroute.metrics.cutting import START_JITTER_S, Life, Problem, Span, Step
 from modelroute.metrics.scrapes import (
     Sample,
@@ -84,22 +83,6 @@ def counter_deltas(samples: Sequence[float | None], *, new: bool) -> tuple[list[
 def counters(series: Iterable[Series], own: frozenset[str]) -> tuple[Counter, ...]:
     """The series with their targets."""
     return tuple(Counter(each.labels, target_of(each.labels, own), each.samples) for each in series)
-
-
-def cut(
-    found: Sequence[Counter],
-    targets: Mapping[TargetId, Sequence[Scrape]],
-    start: float,
-    end: float,
-    *,
-    scrape_interval_s: float,
-    seen_until: float = -math.inf,
-) -> cutting.Cut:
-    """`cutting.cut` of the window (`start`, `end`]; a problem also where nothing says how to count one of `found`."""
-    homeless = [each for each in found if each.target not in targets]
-    window = cutting.cut(targets, start, end, scrape_interval_s=scrape_interval_s, seen_until=seen_until)
-    problem = _misplaced(homeless, {}, start, end) or window.problem or _misplaced(found, window.spans, start, end)
-    return cutting.Cut({}, problem) if problem else window
 
 
 def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:
@@ -191,25 +174,6 @@ def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
     if after is None or after.t - last.t > span.gone_s or after.value < last.value:
         return False
     return after.t > life.until or span.life_at(after.t) is life
-
-
-def _misplaced(found: Iterable[Counter], spans: Mapping[TargetId, Span], start: float, end: float) -> Problem | None:
-    """A counter in the window of which nothing says which process counted it. A 0 says nothing, and needs nobody to
-    say it: a Prometheus that knows since when a counter counts puts one there (created-timestamp-zero-ingestion).
-    """
-    for counter in found:
-        span = spans.get(counter.target)
-        if all(sample.value == 0 or (span and span.life_at(sample.t)) for sample in counter.within(start, end)):
-            continue
-        if span is None:
-            message = f"{name_of(counter.target)} has no process_start_time_seconds with the same labels and times"
-        else:
-            message = (
-                f"a sample of {counter.name} is of no scrape of {name_of(counter.target)}, and not between two of"
-                " one process: do two Prometheus replicas answer as one?"
-            )
-        return Problem(Reason.NO_DATA, message)
-    return None
 
 
 def _place(samples: Sequence[Sample], t: float) -> int:

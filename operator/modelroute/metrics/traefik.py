@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from modelroute.metrics import counting, cutting, ledger, scrapes
+from modelroute.metrics import checks, counting, cutting, ledger, scrapes
 from modelroute.metrics.reading import ArmQuery, RouteQuery
 from modelroute.metrics.selectors import Question, re2_quote
 from modelroute.metrics.sources import Samples, Source, Tally
@@ -72,7 +72,7 @@ class Traefik:
     ) -> Tally:
         requests, durations = samples[REQUESTS], samples[DURATIONS]
         everything = (*requests.counters, *durations.counters)
-        window = ledger.cut(everything, requests.targets, start, end, scrape_interval_s=scrape_interval_s)
+        window = checks.cut(everything, requests.targets, start, end, scrape_interval_s=scrape_interval_s)
         if window.problem:
             return Tally(problem=window.problem)
         reloads = (ledger.increase(counter, window.spans) for counter in samples[RELOADS].counters)

@@ -15,15 +15,18 @@ from modelroute.analysis.design import Outcomes
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
 from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
-from modelroute.metrics.reading import ArmQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
+from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.scrapes import Series
+from modelroute.metrics.sources import PROCESS_START
 from modelroute.rollout.reasons import Reason
 
 SERVER = PrometheusServer("default", "http://127.0.0.1:9", scrape_interval_s=5.0)
 ARMS = (ArmQuery("large", "chat", "llama-70b", 8000), ArmQuery("small", "chat", "llama-8b", 8000))
 ERRORS = ObjectiveQuery("errors", Metric.ERROR_RATE)
 SAFETY = ObjectiveQuery("safety", Metric.SAFETY_VIOLATION_RATE, min_coverage=0.9)
+TOKENS = ObjectiveQuery("tokens", Metric.TOKENS_PER_REQUEST)
+CUSTOM = ObjectiveQuery("wrong", Metric.CUSTOM, bad=CounterQuery("wrong_total"), total=CounterQuery("answers_total"))
 QUERY = RouteQuery("chat", "support-chat", 0, ARMS, (ERRORS,), T0, T0 + 50, 5.0)
 TIMES = [T0 - 22 + 5 * place for place in range(200)]
 FAR = T0 + 10_000
@@ -237,6 +240,40 @@ async def test_processes_of_other_jobs_are_not_asked_for(executor: ThreadPoolExe
     await sampler_of(store, executor).read(QUERY)
     asked = next(asked for asked in store.asked if asked.startswith("process_start"))
     assert parse_selector(asked)[1] == [("job", "=~", "traefik"), ("instance", "=~", r"10\.0\.0\.1:8082")]
+
+
+async def test_another_clusters_traffic_is_not_counted_as_this_routes_and_with_its_name_ours_is(
+    executor: ThreadPoolExecutor,
+) -> None:
+    store = FakePrometheus()
+    for place, cluster in enumerate(("eu-1", "us-1")):
+        instance, started = f"10.{place}.0.1:8082", T0 - 86_400 - 7 * place
+        traefik = FakeTraefik(TIMES, instance=instance, started=started, cluster=cluster)
+        store.add(*traefik.requests(traefik_service("llama-8b", index=1), "200", ramp(3 + 100 * place)).series)
+    (first, *_) = await sampler_of(store, executor).read(QUERY)
+    assert [(each.reason, each.message[:41]) for each in first.unknown] == [
+        (Reason.AMBIGUOUS_SERIES, "targets of several clusters (eu-1, us-1):")
+    ]
+
+    ours = replace(SERVER, matchers=(("cluster", "eu-1"),))
+    store.asked.clear()
+    sampler = Sampler(ours, executor, store=store, clock=lambda: FAR, batch_wait_s=0.01)
+    (first, *_) = await sampler.read(replace(QUERY, objectives=(ERRORS, SAFETY, TOKENS, CUSTOM)))
+    assert first.completions == {"large": 0, "small": 3}
+    asked = {name: matchers for name, matchers, _ in map(parse_selector, store.asked)}
+    assert {"vllm:prompt_tokens_total", "wrong_total", "modelroute_judge_total", PROCESS_START} < set(asked)
+    assert all(matchers[-1] == ("cluster", "=", "eu-1") for matchers in asked.values())
+
+
+async def test_two_gateways_of_one_cluster_are_read_whoever_scraped_them(executor: ThreadPoolExecutor) -> None:
+    store = FakePrometheus()
+    for place in range(2):
+        labels = {"cluster": "eu-1", "prometheus": f"monitoring/shard-{place}", "replica": str(place)}
+        traefik = FakeTraefik(TIMES, instance=f"10.0.0.{place}:8082", started=T0 - 86_400 - 7 * place, **labels)
+        store.add(*traefik.requests(traefik_service("llama-8b", index=1), "200", ramp(3)).series)
+    (first, *_) = await sampler_of(store, executor).read(QUERY)
+
+    assert (first.unknown, first.completions["small"]) == ((), 6)
 
 
 class Lagging(FakePrometheus):

@@ -87,6 +87,37 @@ def test_a_name_that_cannot_be_a_label_is_refused(tmp_path: Path) -> None:
         read_settings(written(tmp_path, 'prometheus: {default: {url: "http://p", serviceLabel: a-b}}'))
 
 
+def test_labels_of_all_series_are_read_as_they_are_written(tmp_path: Path) -> None:
+    text = "prometheus: {default: {url: 'http://p', matchers: {cluster: eu-1, team_Name: 'a\"b|.*'}}}"
+
+    assert read_settings(written(tmp_path, text)).prometheus["default"].matchers == {
+        "cluster": "eu-1",
+        "team_Name": 'a"b|.*',
+    }
+
+
+@pytest.mark.parametrize(
+    ("matchers", "field", "says"),
+    [
+        ("a-b: c", "prometheus.default.matchers.a-b.[key]", "String should match pattern"),
+        ("cluster: ''", "prometheus.default.matchers.cluster", "String should have at least 1 character"),
+        ("cluster: [a]", "prometheus.default.matchers.cluster", "Input should be a valid string"),
+        ("namespace: mail", "prometheus.default", "matchers.namespace: the operator asks for namespace itself"),
+        ("__name__: up", "prometheus.default", "matchers.__name__: the operator asks for __name__ itself"),
+        ("service: x", "prometheus.default", "matchers.service: the operator asks for service itself"),
+    ],
+)
+def test_labels_of_all_series_that_are_none_or_asked_for_anyway_are_refused(
+    tmp_path: Path, matchers: str, field: str, says: str
+) -> None:
+    path = written(tmp_path, f"prometheus: {{default: {{url: 'http://p', matchers: {{{matchers}}}}}}}")
+
+    with pytest.raises(Invalid) as caught:
+        read_settings(path)
+
+    assert str(caught.value).startswith(f"{path}: {field}: {says}")
+
+
 @pytest.mark.parametrize(
     ("judge", "says"),
     [

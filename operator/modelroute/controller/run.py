@@ -149,6 +149,7 @@ def _ports(
             scrape_interval_s=server.scrape_interval_s,
             ca_file=None if server.ca_file is None else str(server.ca_file),
             token_file=None if server.token_file is None else str(server.token_file),
+            matchers=tuple(sorted(server.matchers.items())),
         )
         for name, server in settings.prometheus.items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -17,6 +18,9 @@ WINDOW_MIN_S = 5.0
 
 METRIC_NAME = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL_NAME = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+
+LabelName = Annotated[str, Field(pattern=LABEL_NAME)]
+LabelValue = Annotated[str, Field(min_length=1)]
 
 
 class JudgeNames(Section):
@@ -48,15 +52,26 @@ class JudgeNames(Section):
 class PrometheusSettings(Section):
     """One Prometheus server that ModelRoutes may name. `serviceLabel`: the label in which the gateway's own `service`
     label arrives there; `exported_service` where the scrape gives its targets a `service` label and does not honour
-    the gateway's (`honorLabels`).
+    the gateway's (`honorLabels`). `matchers`: labels that all series have which are read there, such as this operator's
+    `cluster` where a server has those of several; none of those that are asked for anyway.
     """
 
     url: str = Field(pattern=r"^https?://[^\s]+$")
     scrape_interval_s: float = Field(15.0, gt=0, alias="scrapeInterval")
     service_label: str = Field("service", pattern=LABEL_NAME)
     judge: JudgeNames = Field(default_factory=JudgeNames)
+    matchers: dict[LabelName, LabelValue] = Field(default_factory=dict)
     token_file: Path | None = None
     ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _what_is_asked_for_stays_so(self) -> PrometheusSettings:
+        names = self.judge
+        asked = {"__name__", "namespace", "job", "instance", self.service_label}
+        asked |= {names.verdict_label, names.namespace_label, names.service_label, names.route_label}
+        if taken := sorted(asked & self.matchers.keys()):
+            raise ValueError(f"matchers.{taken[0]}: the operator asks for {taken[0]} itself")
+        return self
 
 
 class AnalysisSettings(Section):

@@ -46,17 +46,25 @@ class Outage:
 
 
 class Asking:
-    """The questions of one batch: one range of time, up to `at`."""
+    """The questions of one batch: one range of time, up to `at`; all of them of series with the labels `matchers`."""
 
     def __init__(
-        self, store: SampleStore, executor: Executor, outage: Outage, *, range_s: float, at: float
-    ) -> None:  # fmt: skip
+        self,
+        store: SampleStore,
+        executor: Executor,
+        outage: Outage,
+        *,
+        range_s: float,
+        at: float,
+        matchers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._store = store
         self._executor = executor
         self._outage = outage
         self._outages_before = outage.count
         self._range = f"[{math.ceil(range_s) + 1}s]"
         self._at = at
+        self._matchers = matchers
 
     async def ask(self, questions: Iterable[Question]) -> dict[Question, tuple[Series, ...] | Unavailable]:
         """Each question's series, or why there are none."""
@@ -132,7 +140,7 @@ class Asking:
             # It stopped answering while this one stood in the queue: asking would only keep the others waiting.
             raise Unreachable(*known.args)
         try:
-            series = self._store.samples(selector(union) + self._range, self._at)
+            series = self._store.samples(selector(union, self._matchers) + self._range, self._at)
         except Unreachable as error:
             self._outage.began(error)
             raise

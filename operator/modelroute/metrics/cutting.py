@@ -12,7 +12,7 @@ baseline.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from itertools import pairwise
@@ -28,6 +28,8 @@ from modelroute.metrics.scrapes import (
     name_of,
 )
 from modelroute.rollout.reasons import Reason
+
+CLUSTER = "cluster"
 
 RARELY = 1.5
 """Scrapes that are all at least so many intervals apart are rarer than configured."""
@@ -149,7 +151,7 @@ def cut(
                 f" target, scraped every {scrape_interval_s:g} s?"
             )
             return Cut({}, Problem(Reason.STALE_DATA, message))
-    problem = _scraped_twice(alive) or _no_start(alive)
+    problem = _several_clusters(alive) or _scraped_twice(alive) or _no_start(alive)
     due = end + JITTER * scrape_interval_s
     missing = next((target for target in alive if not any(end < scrape.t <= due for scrape in targets[target])), None)
     if problem is None and missing is not None and seen_until >= due:
@@ -219,6 +221,20 @@ def _relation(before: Scrape | None, scrape: Scrape, horizon: float) -> Step:
     # A start that moved, yet lies long before the last scrape, is a clock set anew or an older process under
     # the same name: counting all of its life would invent requests.
     return Step.NEW if moved_s > 0 and scrape.started > before.t - CLOCK_SKEW_S else Step.BASELINE
+
+
+def _several_clusters(alive: Iterable[TargetId]) -> Problem | None:
+    """A Thanos or Mimir above several clusters has the same names of all of them, and one is ours. `cluster` is what
+    tells them apart; `prometheus` and `replica` tell who scraped, and may be several in one.
+    """
+    clusters = sorted({dict(target).get(CLUSTER, "") for target in alive})
+    if len(clusters) < 2:
+        return None
+    message = (
+        f"targets of several clusters ({', '.join(each or 'none' for each in clusters)}): name ours in the operator's"
+        " configuration, prometheus.<name>.matchers: {cluster: …}"
+    )
+    return Problem(Reason.AMBIGUOUS_SERIES, message)
 
 
 def _scraped_twice(alive: Mapping[TargetId, Sequence[Scrape]]) -> Problem | None:

@@ -37,7 +37,8 @@ class PrometheusServer:
     """A Prometheus that the operator's configuration names.
 
     `scrape_interval_s` is that of the targets read; `timeout_s` bounds one query as a whole. `token_file` and
-    `ca_file` are read again for every request and connection, so that they may be rotated.
+    `ca_file` are read again for every request and connection, so that they may be rotated. `matchers` are labels of
+    all series that are read there, by name.
     """
 
     name: str
@@ -48,6 +49,7 @@ class PrometheusServer:
     max_body_bytes: int = 32 * 1024 * 1024
     ca_file: str | None = None
     token_file: str | None = None
+    matchers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)

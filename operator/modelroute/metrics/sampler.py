@@ -61,6 +61,7 @@ class Sampler:
         batch_wait_s: float = 0.05,
     ) -> None:
         self._scrape_interval_s = server.scrape_interval_s
+        self._matchers = server.matchers
         self._executor = executor
         self._store = store or Prometheus(server)
         self._preset = preset or Traefik()
@@ -136,7 +137,14 @@ class Sampler:
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
         # What comes after the windows shows that they are whole; more than this shows nothing more.
         at = max(until, min(self._clock(), until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
-        asking = Asking(self._store, self._executor, self._outage, range_s=at - since + reach_s, at=at)
+        asking = Asking(
+            self._store,
+            self._executor,
+            self._outage,
+            range_s=at - since + reach_s,
+            at=at,
+            matchers=self._matchers,
+        )
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})

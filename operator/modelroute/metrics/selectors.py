@@ -73,16 +73,18 @@ def promql_quote(text: str) -> str:
     return '"' + "".join(_escaped(char) for char in text) + '"'
 
 
-def selector(question: Question) -> str:
-    """The question as a PromQL vector selector. Prometheus anchors patterns at both ends."""
+def selector(question: Question, beside: Iterable[tuple[str, str]] = ()) -> str:
+    """The question as a PromQL vector selector; `beside` are labels that every answer must have as well, whatever is
+    asked. Prometheus anchors patterns at both ends.
+    """
     if not _METRIC_NAME.fullmatch(question.metric):
         raise ValueError(f"not a metric's name: {question.metric!r}")
-    matchers = []
-    for label, patterns in question.matchers:
+    wanted = [(label, "=~", "|".join(patterns)) for label, patterns in question.matchers]
+    wanted += [(label, "=", value) for label, value in beside]
+    for label, _, _ in wanted:
         if not _LABEL_NAME.fullmatch(label):
             raise ValueError(f"not a label's name: {label!r}")
-        matchers.append(f"{label}=~{promql_quote('|'.join(patterns))}")
-    return f"{question.metric}{{{','.join(matchers)}}}"
+    return f"{question.metric}{{{','.join(f'{label}{how}{promql_quote(value)}' for label, how, value in wanted)}}}"
 
 
 def joined(questions: Iterable[Question], *, max_size: int) -> list[tuple[Question, tuple[Question, ...]]]:

@@ -57,6 +57,7 @@ async def test_a_refused_filter_is_told_and_the_route_keeps_the_one_that_it_had(
     [
         {"hostnames": ["elsewhere.example.com"], "metrics": {"source": "Custom"}},
         {"hostnames": ["elsewhere.example.com"], "metrics": {"source": "Istio"}},
+        {"filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "shadow", "port": 80}}}]},
     ],
 )
 async def test_a_spec_that_cannot_be_carried_out_leaves_the_live_route_alone(spec: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
 from modelroute.controller.routed import Routed, followed, read_route, routed
 from modelroute.controller.sightings import goes_back
-from modelroute.controller.spec import Gap, backend_of, gaps_in, indistinct_problems, plan_of, problems_of
+from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, refusal_problems
 from modelroute.errors import Invalid, Unavailable
 from modelroute.gateway.adopted import Adoption, unlisted
 from modelroute.gateway.render import LABEL_ROUTE, Template
@@ -92,7 +92,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     if moved and adoption is not None:
         live = await ports.adopted.read(adoption)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
-    problems = unplannable + problems_of(gaps) + indistinct_problems(route.spec, namespace)
+    problems = unplannable + problems_of(gaps) + refusal_problems(route.spec, namespace)
     problems += await _backend_problems(ports, route)
     there = routed(
         route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)

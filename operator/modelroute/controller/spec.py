@@ -200,9 +200,28 @@ def indistinct_in(spec: ModelRouteSpec, namespace: str) -> Iterator[tuple[str, s
                 )
 
 
-def indistinct_problems(spec: ModelRouteSpec, namespace: str) -> tuple[Problem, ...]:
+def unserved_in(spec: ModelRouteSpec) -> Iterator[tuple[str, str]]:
+    """Filters with which the gateway fails every request, as (field, what it does).
+
+    Whose metrics are read is whose gateway it is; a Gateway API filter that another one serves is none of these.
+    """
+    for index, each in enumerate(spec.filters or ()):
+        if spec.metrics.source is MetricsSource.TRAEFIK and each.get("type") == "RequestMirror":
+            yield (
+                f"spec.filters[{index}].type",
+                "Traefik does not mirror requests: it accepts the route, and answers 500 to all of this rule",
+            )
+
+
+def refusals_in(spec: ModelRouteSpec, namespace: str) -> Iterator[tuple[str, str]]:
+    """What the API server takes and nobody can carry out, as (field, why)."""
+    yield from unserved_in(spec)
+    yield from indistinct_in(spec, namespace)
+
+
+def refusal_problems(spec: ModelRouteSpec, namespace: str) -> tuple[Problem, ...]:
     """The same as what keeps a spec from being carried out."""
-    return tuple(Problem(Reason.INVALID_SPEC, f"{field}: {what}") for field, what in indistinct_in(spec, namespace))
+    return tuple(Problem(Reason.INVALID_SPEC, f"{field}: {what}") for field, what in refusals_in(spec, namespace))
 
 
 def problems_of(gaps: tuple[Gap, ...]) -> tuple[Problem, ...]:

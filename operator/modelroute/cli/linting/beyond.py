@@ -9,9 +9,9 @@ from typing import Final
 
 from modelroute.api.objectives import CounterRef, Metric, OnBreach
 from modelroute.api.spec import ModelRouteSpec
-from modelroute.api.steps import GuardOnBreach, MetricsSource, Require
+from modelroute.api.steps import GuardOnBreach, Require
 from modelroute.cli.linting.finding import Finding, error, warning
-from modelroute.controller.spec import gaps_in, indistinct_in, plan_of
+from modelroute.controller.spec import gaps_in, plan_of, refusals_in
 from modelroute.metrics.counters import PLACEHOLDERS
 from modelroute.rollout.attempt import comparisons_of
 from modelroute.rollout.split import Arm, arms_between, in_words, weights_at
@@ -24,7 +24,7 @@ def beyond_the_schema(spec: ModelRouteSpec, namespace: str) -> Iterator[Finding]
     yield from _weights(spec)
     yield from _first_rollout(spec, namespace)
     yield from _labels(spec)
-    for field, what in indistinct_in(spec, namespace):
+    for field, what in refusals_in(spec, namespace):
         yield error(field, what)
     yield from _gateway(spec, namespace)
     yield from _guard(spec)
@@ -121,12 +121,6 @@ def _gateway(spec: ModelRouteSpec, namespace: str) -> Iterator[Finding]:
             yield warning(
                 f"spec.models[{index}].backendRef.namespace",
                 f"not the ModelRoute's own: it takes a ReferenceGrant in {where}, or the gateway refuses",
-            )
-    for index, each in enumerate(spec.filters or ()):
-        if spec.metrics.source is MetricsSource.TRAEFIK and each.get("type") == "RequestMirror":
-            yield error(
-                f"spec.filters[{index}].type",
-                "Traefik does not mirror requests: it accepts the route, and answers 500 to all of this rule",
             )
 
 

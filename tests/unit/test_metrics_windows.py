@@ -181,6 +181,21 @@ def test_of_a_model_whose_counter_missed_a_scrape_nothing_is_known_and_of_the_ot
     ]
 
 
+@pytest.mark.parametrize(
+    ("started", "since"),
+    [
+        pytest.param(T0 - 14, T0 - 14, id="born before the window, and scraped in it for the first time"),
+        pytest.param(T0 + 1, T0 - 2, id="born in it"),
+        pytest.param(T0 - 9000, T0 - 2, id="old: what it counted before is not ours"),
+    ],
+)
+def test_a_window_tells_since_when_a_new_gateway_counted(started: float, since: float) -> None:
+    old = FakeTraefik(TIMES).requests(SMALL, "200", [0, 5])
+    new = FakeTraefik(TIMES[1:], started=started, instance="10.0.0.2:8082").requests(SMALL, "200", [90])
+
+    assert read(QUERY, old, new).counted_from == since
+
+
 # ---- the judge: targets with the backend's namespace and service ----
 
 MINUTE = [T0 - 65 + 5 * place + 3 for place in range(14)]

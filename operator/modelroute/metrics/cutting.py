@@ -181,16 +181,20 @@ def _rarely(scrapes: Sequence[Scrape], horizon: float, scrape_interval_s: float)
 
 
 def counted_from(spans: Mapping[TargetId, Span], start: float) -> float:
-    """The earliest scrape that a count of the window goes back to; `start` where none is earlier.
+    """The earliest time that a count of the window goes back to; `start` where none is earlier.
 
-    After a missed scrape that is long before the window.
+    After a missed scrape that is long before the window, and of a process that was scraped for the first time it is its
+    start.
     """
     return min((_counted_from(span) for span in spans.values() if span.lives[-1].times[-1] > start), default=start)
 
 
 def _counted_from(span: Span) -> float:
     before = [t for life in span.lives for t in life.times if t <= span.start]
-    return before[-1] if before else span.start
+    if before:
+        return before[-1]
+    first = span.lives[0]
+    return min(first.started, span.start) if first.begun is Step.NEW else span.start
 
 
 def _lives(scrapes: Sequence[Scrape], horizon: float, end: float) -> tuple[Life, ...]:

@@ -10,11 +10,20 @@ from __future__ import annotations
 
 
 class ModelRouteError(Exception):
-    """The root: catch it where a tick ends, never deeper."""
+    """The root: catch it where a tick ends, never deeper.
+
+    `retry_after_s`: no sooner than after so many seconds, where who did not answer said so; else 0.
+    """
+
+    retry_after_s = 0.0
 
 
 class Unavailable(ModelRouteError):
     """The API server, Prometheus or the gateway did not answer, or not usefully. Retry."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Conflict(ModelRouteError):

@@ -134,6 +134,23 @@ async def test_every_answer_is_the_error_that_says_what_can_be_done(
         assert json.loads(body)["message"] in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [({}, 0.0), ({"Retry-After": "7"}, 7.0), ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0)],
+    ids=["nothing", "seconds", "a date"],
+)
+async def test_what_the_api_server_says_of_when_to_come_again_is_kept(
+    tmp_path: Path, headers: dict[str, str], expected: float
+) -> None:
+    with server(answering(429, said("too many requests"), **headers)) as url:
+        objects = objects_at(tmp_path, url)
+        with pytest.raises(Unavailable) as caught:
+            await objects.get(MODEL_ROUTES, "chat", "support")
+        objects.close()
+
+    assert caught.value.retry_after_s == expected
+
+
 async def test_what_is_not_there_is_none_and_a_delete_of_it_no_error(tmp_path: Path) -> None:
     with server(answering(404, said("not found"))) as url:
         objects = objects_at(tmp_path, url)

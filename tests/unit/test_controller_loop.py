@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from modelroute.controller.loop import RETRY_MAX_S, Loop
+from modelroute.controller.loop import RETRY_AFTER_MAX_S, RETRY_MAX_S, Loop
 from modelroute.errors import Conflict, Invalid, Unavailable
 
 pytestmark = pytest.mark.looptime
@@ -172,8 +172,18 @@ async def test_a_route_that_is_made_anew_while_the_last_tick_of_the_old_one_ends
         ([Invalid("cannot be read")] * 2, [0.0, 1.0, 3.0]),
         ([Unavailable("no answer"), 1.0, Unavailable("no answer")], [0.0, 1.0, 2.0, 3.0]),
         ([ValueError("nobody foresaw this")] * 2, [0.0, RETRY_MAX_S, 2 * RETRY_MAX_S]),
+        ([Unavailable("429", retry_after_s=5.0)] * 4, [0.0, 5.0, 10.0, 15.0, 23.0]),
+        ([Unavailable("429", retry_after_s=3600.0)] * 2, [0.0, RETRY_AFTER_MAX_S, 2 * RETRY_AFTER_MAX_S]),
     ],
-    ids=["a conflict is retried soon", "errors back off", "so do invalid ones", "until one succeeds", "unforeseen"],
+    ids=[
+        "a conflict is retried soon",
+        "errors back off",
+        "so do invalid ones",
+        "until one succeeds",
+        "unforeseen",
+        "not before Retry-After",
+        "which is no longer than a minute",
+    ],
 )
 async def test_what_fails_is_tried_again_later_and_never_ends_the_task(
     failures: list[Result], times: list[float]

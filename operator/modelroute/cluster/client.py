@@ -182,7 +182,7 @@ class Objects:
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
             message = f"the API server at {self._address} did not answer {call}: {reason_of(error)}"
             raise Unavailable(message) from error
-        return _parsed(answer.status, raw, call)
+        return _parsed(answer.status, raw, call, retry_after=answer.getheader("Retry-After") or "")
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -218,7 +218,7 @@ def _inner(error: BaseException) -> BaseException | None:
     return next((each for each in wrapped if isinstance(each, BaseException)), None)
 
 
-def _parsed(status: int, raw: bytes, call: str) -> Json:
+def _parsed(status: int, raw: bytes, call: str, *, retry_after: str) -> Json:
     """The object of a 2xx answer; else the error of our tree that says what can be done about it."""
     try:
         answer: Json = json.loads(raw)
@@ -236,7 +236,8 @@ def _parsed(status: int, raw: bytes, call: str) -> Json:
         case 400 | 422:
             raise Invalid(message)
         case _:
-            raise Unavailable(message)
+            # The API server gives seconds; a date would be a proxy's.
+            raise Unavailable(message, retry_after_s=float(retry_after) if retry_after.isdecimal() else 0.0)
 
 
 async def _in_pool(pool: ThreadPoolExecutor, send: Callable[[], Json]) -> Json:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 Key = tuple[str, str]
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 30.0
+RETRY_AFTER_MAX_S = 60.0
+"""What the API server may ask for with Retry-After: a rollback may be waiting."""
 
 
 @dataclass(slots=True)
@@ -91,6 +93,7 @@ class Loop:
                 except ModelRouteError as error:
                     failures += 1
                     delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures, 10) / 2)
+                    delay = max(delay, min(RETRY_AFTER_MAX_S, error.retry_after_s))
                     log.warning("%s/%s: %s; looking again in %.0f s", *key, error, delay)
                 except Exception:
                     # One poisoned object must not end its own task, nor anybody else's.

@@ -48,6 +48,8 @@ class LiveWorld:
     route: str = NAME
     """The HTTPRoute that carries the traffic, and which of its rules."""
     rule: int = 0
+    smalls: list[int] = field(default_factory=list)
+    """What the small model had after each tick, in order, without repetitions."""
 
     def ticker(self) -> Ticker:
         """A fresh operator: it remembers nothing."""
@@ -104,6 +106,16 @@ class LiveWorld:
     def small(self) -> int:
         return self.weights().get("small-v1", 0)
 
+    def events(self) -> list[Json]:
+        """What was told of the ModelRoute, oldest first."""
+        listed = self.stack.admin.get(f"/api/v1/namespaces/{self.namespace}/events")["items"]
+        ours = [each for each in listed if each["involvedObject"]["kind"] == "ModelRoute"]
+        return sorted(ours, key=lambda each: str(each["eventTime"]))
+
+    def said(self, reason: str) -> list[str]:
+        """The messages of the events with that reason."""
+        return [each["message"] for each in self.events() if each["reason"] == reason]
+
     def say(self, verb: str) -> None:
         asked = f"modelroute.dev/action={verb}@{self.status['nextAction']}"
         self.stack.kubectl("annotate", "--overwrite", "modelroute", NAME, "-n", self.namespace, asked)
@@ -118,6 +130,8 @@ class LiveWorld:
             self.errors.append(str(error))
             delay = at_most_s
         assert delay is not None, "the ModelRoute is gone"
+        if self.smalls[-1:] != [small := self.small]:
+            self.smalls.append(small)
         # The gateway is real, and needs real time.
         await asyncio.sleep(0.05)
         self.now += min(delay, at_most_s)

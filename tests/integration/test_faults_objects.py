@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from tests.recording_proxy import Refuse
 
 from devstack.stack import Stack
 from devstack.waiting import wait_until
+from modelroute.analysis.engine import ENGINE_VERSION
 from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError
 
 Json = dict[str, Any]
+API_VERSION = "modelroute.dev/v1alpha1"
 HELD: Json = {"steps": [{**STEP, "progress": 50, "minDuration": "1h"}, {**STEP, "progress": 100}]}
 GATED: Json = {"steps": [{**STEP, "progress": 50, "approval": True}, {**STEP, "progress": 100}]}
 FAILING = {"small-v1": 0.5}
@@ -214,6 +217,7 @@ async def test_a_spec_that_is_edited_in_any_phase_is_what_the_traffic_ends_up_at
     live.apply(small=30, paused=False)
     await live.until(ticker, lambda status: status["phase"] == "Stable" and live.small == 3_000)
 
+    assert live.smalls[-3:] == [0, 1_500, 3_000], "first all goes back to the large model"
     assert live.weights() == {"large-v1": 7_000, "small-v1": 3_000}
     assert [each["status"]["phase"] for each in live.rollouts()][-1] == "Promoted"
 
@@ -333,18 +337,13 @@ async def test_an_attempt_that_was_created_and_never_begun_goes_once_nobody_want
 # Another version of the operator.
 
 
-def patch_rollout_status(live: LiveWorld, **fields: Any) -> None:
-    name = live.rollouts()[-1]["metadata"]["name"]
-    live.stack.kubectl(
-        "patch",
-        "modelrollout",
-        name,
-        "-n",
-        live.namespace,
-        "--subresource=status",
-        "--type=merge",
-        f"--patch={json.dumps({'status': fields})}",
-    )
+def patch_status(live: LiveWorld, kind: str, name: str, /, **fields: Any) -> None:
+    patch = f"--patch={json.dumps({'status': fields})}"
+    live.stack.kubectl("patch", kind, name, "-n", live.namespace, "--subresource=status", "--type=merge", patch)
+
+
+def patch_rollout_status(live: LiveWorld, /, **fields: Any) -> None:
+    patch_status(live, "modelrollout", live.rollouts()[-1]["metadata"]["name"], **fields)
 
 
 async def test_a_record_of_another_version_leaves_its_candidate_no_traffic_and_names_its_way_out(
@@ -353,11 +352,14 @@ async def test_a_record_of_another_version_leaves_its_candidate_no_traffic_and_n
     ticker = live.ticker()
     await live.started(ticker, rollout=HELD)
     await live.run(ticker, 15.0)
-    patch_rollout_status(live, engineState=json.dumps({"v": "99", "of": "a later operator"}))
+    later = json.dumps({"v": "99", "of": "a later operator"})
+    patch_rollout_status(live, engineState=later)
     fresh = live.ticker()
     await live.run(fresh, 60.0)
     status = live.status
-    assert live.small == 0
+    assert live.smalls == [0, 2_000, 0]
+    kept = live.rollouts()[-1]["status"]
+    assert (kept["engineState"], kept["phase"]) == (later, "Progressing"), "nothing of it is lost to that operator"
     assert "RecordUnreadable" in reasons(live), status.get("message")
     name = live.rollouts()[-1]["metadata"]["name"]
     assert name in status["message"]
@@ -366,21 +368,83 @@ async def test_a_record_of_another_version_leaves_its_candidate_no_traffic_and_n
     await live.until(fresh, lambda each: each["phase"] == "Stable" and live.small == 4_000)
 
 
-async def test_an_operator_that_comes_back_after_another_version_wrote_goes_on(live: LiveWorld) -> None:
-    """Up and down again: a later version may leave a phase or a reason of its own in the ModelRoute's status."""
-    ticker = live.ticker()
-    await live.started(ticker)
-    patch = {"status": {"message": "written by a later version", "nextAction": "later.9"}}
-    live.stack.kubectl(
-        "patch",
-        "modelroute",
-        NAME,
-        "-n",
-        live.namespace,
-        "--subresource=status",
-        "--type=merge",
-        f"--patch={json.dumps(patch)}",
-    )
-    await live.until(live.ticker(), in_phase("Stable", attempt=1))
+RECORDS = Path(__file__).parents[1] / "data" / "records"
+RECORDED = {path.stem.removeprefix("engine-"): path for path in RECORDS.glob("engine-*.json")}
+"""ModelRollouts in the middle of a first step, as an operator with that version of the engine's state wrote them."""
 
-    assert live.small == 4_000
+
+def test_there_is_a_record_of_each_version_of_the_engines_state() -> None:
+    assert sorted(RECORDED) == [str(number + 1) for number in range(int(ENGINE_VERSION))]
+
+
+async def taken_over(live: LiveWorld, version: str) -> Json:
+    """A ModelRoute whose rollout an operator with that engine began, and that today's looked at once; that record."""
+    recorded: Json = json.loads(RECORDED[version].read_text(encoding="utf-8"))
+    spec: Json = recorded["spec"]
+    status: Json = recorded["status"]
+    assert json.loads(status["engineState"])["v"] == version
+    same = {"objectives": spec["objectives"], "rollout": {"steps": spec["steps"]}}
+    live.apply(small=0, **same)
+    await live.until(live.ticker(), in_phase("Stable"))
+    live.apply(small=40, **same)
+    owner = {key: live.get("modelroutes")["metadata"][key] for key in ("name", "uid")}
+    at = {"namespace": live.namespace, "ownerReferences": [{**owner, "apiVersion": API_VERSION, "kind": "ModelRoute"}]}
+    metadata = {**recorded["metadata"], **at}
+    live.stack.apply({"apiVersion": API_VERSION, "kind": "ModelRollout", "metadata": metadata, "spec": spec})
+    patch_rollout_status(live, **status)
+    live.now = datetime.fromisoformat(status["evidenceUntil"]).timestamp() + 2.0
+    await live.tick(live.ticker())
+    return status
+
+
+def counted(status: Json) -> int:
+    return int(status["objectives"][0]["candidateRequests"])
+
+
+@pytest.mark.parametrize("version", sorted(RECORDED))
+async def test_a_rollout_that_an_older_operator_began_is_taken_over_with_what_was_counted_and_ends(
+    live: LiveWorld, version: str
+) -> None:
+    before = await taken_over(live, version)
+    assert live.small == 2_000
+    after = live.rollouts()[-1]["status"]
+    assert (after["startedAt"], after["step"]) == (before["startedAt"], "1/2")
+    assert counted(after) == counted(before) > 0
+    status = await live.until(live.ticker(), in_phase("Stable", attempt=1))
+
+    assert live.smalls == [0, 2_000, 4_000]
+    (rollout,) = live.rollouts()
+    assert rollout["status"]["phase"] == "Promoted"
+    assert json.loads(rollout["status"]["engineState"])["v"] == ENGINE_VERSION
+    assert counted(status) > counted(before)
+
+
+@pytest.mark.parametrize("version", sorted(RECORDED))
+async def test_harm_in_a_rollout_that_an_older_operator_began_goes_back(live: LiveWorld, version: str) -> None:
+    await taken_over(live, version)
+    live.bad_share.update(FAILING)
+    await live.until(live.ticker(), in_phase("RolledBack", attempt=1))
+
+    assert live.smalls == [0, 2_000, 0]
+
+
+async def test_what_a_later_version_left_in_the_status_of_a_modelroute_is_not_believed(live: LiveWorld) -> None:
+    """Up and down again: a phase, a reason and a condition of its own, and another step."""
+    ticker = live.ticker()
+    await live.started(ticker, rollout=HELD)
+    conditions = live.status["conditions"]
+    later = {**conditions[0], "type": "OfALaterVersion", "reason": "OfALaterVersion"}
+    patch_status(
+        live, "modelroute", NAME, phase="Rehearsing", step="2/2", verdict="Splendid", nextAction="later.9",
+        conditions=[*({**each, "reason": "OfALaterVersion"} for each in conditions), later],
+    )  # fmt: skip
+    fresh = live.ticker()
+    await live.run(fresh, 60.0)
+    assert live.smalls == [0, 2_000]
+    assert (live.status["phase"], live.status["step"]) == ("Progressing", "1/2")
+    ours = {each["type"] for each in conditions}
+    assert later["reason"] not in {each["reason"] for each in live.status["conditions"] if each["type"] in ours}
+    live.bad_share.update(FAILING)
+    await live.until(fresh, in_phase("RolledBack", attempt=1))
+
+    assert live.small == 0

@@ -120,6 +120,7 @@ async def test_a_route_that_is_deleted_comes_back_with_the_weights_of_its_step(l
 
     assert live.weights() == {"large-v1": 8_000, "small-v1": 2_000}
     assert live.get("modelroutes")["status"]["phase"] == "Progressing"
+    assert live.said("RouteRestored") == ["the HTTPRoute was deleted and is made anew"]
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["same-operator", "restarted-operator"])
@@ -132,6 +133,7 @@ async def test_a_route_that_is_deleted_under_a_promotion_keeps_the_promoted_spli
 
     assert live.weights() == {"large-v1": 6_000, "small-v1": 4_000}
     assert [each["spec"]["attempt"] for each in live.rollouts()] == [1]
+    assert live.said("RouteRestored") == ["the HTTPRoute was deleted and is made anew"]
 
 
 async def test_weights_that_somebody_reverts_once_are_restored_with_an_event(live: LiveWorld) -> None:
@@ -142,8 +144,7 @@ async def test_weights_that_somebody_reverts_once_are_restored_with_an_event(liv
     await live.run(ticker, 10.0)
 
     assert live.weights() == {"large-v1": 8_000, "small-v1": 2_000}
-    events = json.loads(live.stack.kubectl("get", "events", "-n", live.namespace, "-o", "json"))["items"]
-    assert [event["reason"] for event in events].count("RouteRestored") == 1
+    assert live.said("RouteRestored") == ["the HTTPRoute was changed by somebody else and is restored"]
 
 
 async def test_a_fight_over_the_weights_is_ended_and_told_and_a_rollback_does_not_heed_it(live: LiveWorld) -> None:

@@ -97,6 +97,7 @@ async def test_tokens_for_another_revision_or_made_up_have_no_effect(live: LiveW
     ticker = live.ticker()
     await live.started(ticker, rollout=HELD)
     revision = live.status["nextAction"].partition(".")[0]
+    told = []
     for asked in (
         "promote@0000000000.1",
         f"promote@{revision}.999999",
@@ -112,6 +113,8 @@ async def test_tokens_for_another_revision_or_made_up_have_no_effect(live: LiveW
         assert live.small == 2_000
         assert live.status["phase"] == "Progressing"
         assert len(live.status.get("lastAction") or "") <= 256
+        told.append(len(live.said("ActionRefused")))
+    assert told == [1, 2, 3, 4, 5, 6, 7], "one event for each, however long it stands there"
 
 
 FORGED: Json = {

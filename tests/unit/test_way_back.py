@@ -147,6 +147,8 @@ async def test_samples_that_arrive_far_too_late_hold_and_are_asked_for_now_and_t
 
     assert world.weights()["small-v1"] == 5_000
     assert "the scrapes that complete the last windows are not in Prometheus yet" in world.status["message"]
+    ready = next(each for each in world.status["conditions"] if each["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "LateData")
     assert looks <= 310
     told = {write.body["status"]["message"] for write in world.journal[since:] if str(write) == "status modelroutes"}
     assert len(told) == 1, told

@@ -22,6 +22,7 @@ from tests.fakes import NAME, NAMESPACE, STEP, WINDOW_S, Crash, Kind, Prometheus
 from tests.unit.test_adoption import ADOPTING, OWN, own_route, ref
 
 from modelroute.cluster.client import Json
+from modelroute.controller.kept import turn_of
 from modelroute.controller.tick import Ticker
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.gateway.adopted_routes import AdoptedRoutes
@@ -422,7 +423,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _rises(self, before: Mapping[str, Json], since: int) -> None:
         """(b), (c) and (e): what the operator ordered, against what this test knows of the traffic."""
-        begun = [each for each in self.world.rollouts() if (each.get("status") or {}).get("phase")]
+        begun = list(self._begun())
         if not begun:
             return
         latest = begun[-1]
@@ -565,7 +566,9 @@ class Lifecycle(RuleBasedStateMachine):
         return [arm["backendRef"]["name"] for arm in latest["spec"]["arms"] if arm["name"] in gaining]
 
     def _begun(self) -> Iterator[Json]:
-        return (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))
+        """In their turns: a promotion that the guard took back is the latest again."""
+        begun = (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))
+        return iter(sorted(begun, key=turn_of))
 
 
 class AdoptedLifecycle(Lifecycle):

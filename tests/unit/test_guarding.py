@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -422,6 +423,118 @@ async def test_a_spec_that_is_edited_within_the_bake_and_wants_the_same_traffic_
     await run_until(world, ticker, in_phase("Progressing", attempt=2))
 
 
+async def superseded(world: World, ticker: Ticker) -> None:
+    """The spec is edited, and reverted a moment later."""
+    world.apply(large=50, small=50, objectives=BOUNDED, guard=RETURNING)
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))
+    await run(world, ticker, 20)
+    world.apply(large=0, small=100, objectives=BOUNDED, guard=RETURNING)
+    await run_until(world, ticker, in_phase("Stable"))
+
+
+async def aborted(world: World, ticker: Ticker) -> None:
+    world.apply(large=50, small=50, objectives=BOUNDED, guard=RETURNING)
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))
+    world.act("abort")
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+
+async def rolled_back(world: World, ticker: Ticker) -> None:
+    """The next version is worse, and does not get the traffic."""
+    world.bad_share["small-v2"] = 0.3
+    world.apply(large=0, small=100, small_service="small-v2", objectives=BOUNDED, guard=RETURNING)
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+
+LATER = [superseded, aborted, rolled_back]
+
+
+@pytest.mark.parametrize("later", LATER)
+async def test_a_promotion_is_still_guarded_after_a_later_attempt_was_superseded_aborted_or_rolled_back(
+    later: Callable[[World, Ticker], Awaitable[None]],
+) -> None:
+    """A breach goes back to where the promotion came from; and neither attempt is tried again by itself."""
+    world, ticker = await promoted(historyLimit=1)
+    await run(world, ticker, 60)
+    await later(world, ticker)
+    await run(world, ticker, 300)
+    assert "watches errors; cannot watch relative" in world.status["guard"]
+    assert "a breach takes the promotion back, for another" in world.status["guard"]
+
+    world.bad_share["small-v1"] = 0.3
+    await run_until(world, ticker, in_phase("RolledBack", attempt=1))
+    assert world.weights()["large-v1"] == 10_000
+    assert "small breaks the bound of errors" in world.status["message"]
+
+    world.bad_share.clear()
+    await run(world, world.ticker(), 600)
+    assert (world.status["phase"], world.weights()["large-v1"]) == ("RolledBack", 10_000)
+    assert [each["spec"]["attempt"] for each in world.rollouts()] == [1, 2]
+    assert world.status["guard"] == "watches nothing: no rollout that is kept has promoted this split"
+
+    world.act("retry")
+    await run_until(world, ticker, in_phase("Progressing", attempt=3))
+
+
+@pytest.mark.parametrize("later", LATER)
+async def test_after_the_bake_a_breach_is_reported_also_after_a_later_attempt(
+    later: Callable[[World, Ticker], Awaitable[None]],
+) -> None:
+    world, ticker = await promoted(guard={**RETURNING, "bake": "1m"})
+    await run(world, ticker, 60)
+    await later(world, ticker)
+    world.bad_share["small-v1"] = 0.3
+    await run(world, ticker, 240)
+
+    assert world.said("GuardBreached")
+    assert world.weights()["small-v1"] == 10_000
+
+
+async def test_what_a_later_attempt_did_to_the_promoted_model_is_not_held_against_its_promotion() -> None:
+    """With less of the traffic it is well again, as it was before."""
+    world = World()
+    spec: dict[str, Any] = {"objectives": BOUNDED, "guard": RETURNING}
+    world.apply(large=100, small=0, **spec)
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("Stable"))
+    world.apply(large=60, small=40, **spec)
+    await run_until(world, ticker, lambda status: "promoted" in status.get("message", ""))
+    await run(world, ticker, 60)
+    world.apply(large=0, small=100, **spec)
+    await run_until(world, ticker, in_phase("Progressing", attempt=2))
+    world.bad_share["small-v1"] = 0.5
+    await run_until(world, ticker, in_phase("RollingBack"))
+    world.bad_share.clear()
+    await run_until(world, ticker, in_phase("RolledBack"))
+    await run(world, ticker, 300)
+
+    assert world.weights() == {"large-v1": 6_000, "small-v1": 4_000}
+    assert world.status["attempt"] == 2
+
+
+@pytest.mark.parametrize("kind", ["modelrollouts", "modelroutes"])
+async def test_a_promotion_that_is_taken_back_after_a_later_attempt_goes_back_though_it_cannot_be_written_down(
+    kind: str,
+) -> None:
+    world, ticker = await promoted()
+    await superseded(world, ticker)
+    await run(world, ticker, 60)
+    world.bad_share["small-v1"] = 0.3
+    world.faults.before = lambda write: Unavailable("503") if str(write) == f"status {kind}" else None
+    for _ in range(20):
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        world.now += 5
+    assert world.weights()["large-v1"] == 10_000
+
+    world.bad_share.clear()
+    world.faults.before = lambda _write: None
+    ticker = world.ticker()
+    await run_until(world, ticker, in_phase("RolledBack", attempt=1))
+    await run(world, ticker, 300)
+    assert (world.status["phase"], world.weights()["large-v1"]) == ("RolledBack", 10_000)
+
+
 async def paused_elsewhere(world: World, ticker: Ticker) -> None:
     world.apply(large=10, small=90, objectives=BOUNDED, guard=RETURNING, paused=True)
 
@@ -520,9 +633,9 @@ async def test_what_was_counted_of_one_arm_is_never_taken_for_another_ones() -> 
 def test_a_guard_of_other_objectives_of_the_same_revision_starts_afresh() -> None:
     one, other = (Guard((Watched(name, "small", 0.01),), 5.0) for name in ("errors", "slow"))
     readings = [WindowReading(5.0, 10.0, {("errors", "small"): Outcomes(600, (6,), 6)}, {"small": 600}, ())]
-    attempt = fold(one, record_of((0.05, 0.05), 5.0).progress, readings, revision="r", now=10.0)
-    again = fold(one, attempt, (), revision="r", now=10.0)
-    changed = fold(other, attempt, (), revision="r", now=10.0)
+    attempt = fold(one, record_of((0.05, 0.05), 5.0).progress, readings, revision="r", rests_at=0.0, now=10.0)
+    again = fold(one, attempt, (), revision="r", rests_at=0.0, now=10.0)
+    changed = fold(other, attempt, (), revision="r", rests_at=0.0, now=10.0)
 
     assert again.guard is not None
     assert changed.guard is not None

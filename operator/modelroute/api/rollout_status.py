@@ -228,6 +228,9 @@ class ModelRolloutStatus(Wire):
     guard_state: Annotated[str, Field(max_length=ENGINE_STATE_LIMIT)] | None = Field(
         None, description="State of the guard's statistics, for the operator alone."
     )
+    after_attempt: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="Last attempt before the guard took this one's promotion back, where that is a later one."
+    )
     conditions: Conditions | None = Field(
         None, description="Not written by this version: those of the ModelRoute tell of its rollout."
     )

@@ -15,6 +15,7 @@ from modelroute.api.rollout_status import ModelRolloutStatus, WindowRecord
 from modelroute.cluster.client import MODEL_ROLLOUTS, MODEL_ROUTES, Json, Objects
 from modelroute.cluster.credentials import configuration, namespace_of, of_a_person
 from modelroute.cluster.store import KindStore
+from modelroute.controller.kept import turn_of
 from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.window_text import read
 from modelroute.errors import Invalid
@@ -99,7 +100,7 @@ def chosen(rollouts: Iterable[Json], of: str, *, attempt: int | None) -> Json:
     if attempt is not None and attempt not in numbers:
         kept = ", ".join(str(number) for number in sorted(numbers))
         raise Invalid(f"{of}: there is no attempt {attempt}; kept are {kept}")
-    return numbers[max(numbers) if attempt is None else attempt]
+    return max(begun, key=turn_of) if attempt is None else numbers[attempt]
 
 
 def _names(rollout: Json) -> set[str]:

@@ -8,6 +8,7 @@ import click
 
 from modelroute.cli.completing import complete_attempts
 from modelroute.cli.session import Json, Session, name_argument, on_cluster
+from modelroute.controller.kept import turn_of
 from modelroute.errors import Invalid
 
 
@@ -59,7 +60,7 @@ def _chosen(session: Session, route: Json, attempt: int | None) -> Json:
     }
     if not found:
         raise Invalid(f"{name} was never rolled out, so there is nothing to report")
-    wanted = max(found) if attempt is None else attempt
+    wanted = int(max(found.values(), key=turn_of)["spec"]["attempt"]) if attempt is None else attempt
     if wanted not in found:
         kept = ", ".join(str(number) for number in sorted(found))
         raise Invalid(f"attempt {wanted} of {name} is not kept (spec.historyLimit); there are {kept}")

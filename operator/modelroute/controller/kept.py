@@ -15,19 +15,20 @@ from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.spec import backend_of, route_ref_of
 from modelroute.errors import Invalid
 from modelroute.gateway.adopted import Adoption
-from modelroute.rollout.attempt import Record
+from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.refusing import Refusal
-from modelroute.rollout.split import TOTAL, Share, Split
+from modelroute.rollout.split import TOTAL, Share, Split, same_traffic
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """`rollouts` are the ModelRoute's own, oldest first; `latest` is the last that has begun, `frozen` its spec and
     `record` what it says, both None where it cannot be read, which `problems` tells then. `attempts`: how many there
-    were.
+    were. `overtaken`: the later ones that had ended when the guard took `latest` back. `promotion`: the attempt that
+    promoted the split which the route rests on, with its spec; None where none did, or where one is under way.
     """
 
     rollouts: tuple[Json, ...]
@@ -36,20 +37,57 @@ class Kept:
     record: Record | None
     attempts: int
     problems: tuple[Problem, ...]
+    overtaken: tuple[Record, ...] = ()
+    promotion: tuple[Record, ModelRolloutSpec] | None = None
 
 
 def kept_of(route: ModelRoute, listed: Sequence[Json]) -> Kept:
     """`listed` are the ModelRollouts with the ModelRoute's label, in any order."""
     uid = route.metadata.uid
     rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
-    begun = [each for each in rollouts if (each.get("status") or {}).get("phase")]
+    begun = sorted((each for each in rollouts if (each.get("status") or {}).get("phase")), key=turn_of)
     # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
     left = [each for each in listed if not _owned_by(each, uid)]
-    attempts = max([_attempt_number(each) for each in (*begun, *left)] + [route.status.attempt or 0])
+    attempts = max([turn_of(each)[0] for each in (*begun, *left)] + [route.status.attempt or 0])
     latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
     record, problems = _record_of(latest, route.metadata.namespace) if latest is not None else (None, ())
     frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
-    return Kept(rollouts, latest, frozen, record, attempts, problems)
+    if record is None or frozen is None:
+        return Kept(rollouts, latest, None, None, attempts, problems)
+    namespace = route.metadata.namespace
+    behind = (_record_of(each, namespace)[0] for each in begun[:-1] if turn_of(each)[0] == turn_of(begun[-1])[0])
+    overtaken = tuple(each for each in behind if each is not None)
+    promotion = _promotion_of(record, frozen, begun, namespace)
+    return Kept(rollouts, latest, frozen, record, attempts, problems, overtaken, promotion)
+
+
+def turn_of(rollout: Json) -> tuple[int, int]:
+    """What attempts are sorted by: their number, but one whose promotion was taken back comes after those it overtook.
+
+    Of two that overtook the same attempt the lower number is the later one: the guard goes further back each time.
+    """
+    number = int((rollout.get("spec") or {}).get("attempt") or 0)
+    return max(number, (rollout.get("status") or {}).get("afterAttempt") or 0), -number
+
+
+def _promotion_of(
+    record: Record, frozen: ModelRolloutSpec, begun: Sequence[Json], namespace: str
+) -> tuple[Record, ModelRolloutSpec] | None:
+    """The latest attempt itself where it was promoted; where it ended otherwise, the last one that was.
+
+    That one only where the latest started from its split, and on the same route: its own record may have been deleted.
+    """
+    stage = record.progress.stage
+    if stage is Stage.PROMOTED:
+        return record, frozen
+    last = next((each for each in reversed(begun) if each["status"]["phase"] == Stage.PROMOTED), None)
+    if stage.under_way or last is None:
+        return None
+    earlier, _ = _record_of(last, namespace)
+    if earlier is None or not same_traffic(earlier.attempt.wanted, record.attempt.stable):
+        return None
+    spec = parse(ModelRollout, last).spec
+    return (earlier, spec) if spec.route_ref == frozen.route_ref else None
 
 
 def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | None:
@@ -119,4 +157,4 @@ def _record_of(rollout: Json, namespace: str) -> tuple[Record | None, tuple[Prob
 
 def _is_the_latest(rollout: Json, route: ModelRoute) -> bool:
     """Whether no later attempt is known of: where its record was deleted, an older one says nothing about now."""
-    return _attempt_number(rollout) >= (route.status.attempt or 0)
+    return turn_of(rollout)[0] >= (route.status.attempt or 0)

@@ -17,7 +17,7 @@ from modelroute.metrics.scrapes import window_end_for
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.consume import looks_from
 from modelroute.rollout.evidence import Unknown
-from modelroute.rollout.guarding import QUIET_WINDOWS, guarded_since, is_held_by_attempt
+from modelroute.rollout.guarding import QUIET_WINDOWS, guarded_since, is_held_by_attempt, rests_since
 from modelroute.rollout.observation import Gateway, Look, Terms
 from modelroute.rollout.places import is_in_place, positions
 from modelroute.rollout.plan import Plan
@@ -48,13 +48,17 @@ def query_for(
     template: Template,
     plan: Plan | None,
     record: Record | None,
+    promotion: Record | None,
     gateway: Gateway,
     terms: Terms,
     objectives: list[Objective],
     now: float,
     moved_at: float,
 ) -> RouteQuery | None:
-    """What to ask of the metrics; None while nothing that could be counted is live."""
+    """What to ask of the metrics; None while nothing that could be counted is live.
+
+    `promotion`: the attempt that promoted the split which the route rests on, `record` or an earlier one.
+    """
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
     models: dict[str, str] = {}
     if record is not None and record.progress.stage.under_way:
@@ -71,16 +75,17 @@ def query_for(
         arms = [(named.get(backend, backend.name), backend) for backend, weight in gateway.weights.items() if weight]
         # Where traffic is about to move, the stable arms must be seen to have some, in more than one window.
         since = until - terms.window_s * (most_windows(terms.window_s) if _is_to_move(plan, gateway) else 1)
-        if record is not None and record.progress.stage is Stage.PROMOTED:
-            if is_held_by_attempt(plan, record):
-                promoted = {arm.backend: arm.name for arm in record.attempt.arms if arm.wanted}
+        if promotion is not None:
+            if is_held_by_attempt(plan, promotion):
+                promoted = {arm.backend: arm.name for arm in promotion.attempt.arms if arm.wanted}
                 arms = [(promoted.get(backend, name), backend) for name, backend in arms]
             if any(objective.max is not None for objective in objectives):
-                since = min(since, guarded_since(record, now, window_s=terms.window_s))
+                rests_at = rests_since(promotion, record)
+                since = min(since, guarded_since(promotion, now, rests_at=rests_at, window_s=terms.window_s))
                 # Some are read again, and count once, so that whether there are requests is seen at every look.
                 quiet = min(QUIET_WINDOWS, max(1, most_windows(terms.window_s) // 2))
                 since = min(since, until - quiet * terms.window_s)
-            if not is_in_place(gateway, record):
+            if not is_in_place(gateway, promotion):
                 since = max(since, math.ceil(moved_at / terms.window_s) * terms.window_s)
     if not arms or since >= until:
         return None

@@ -98,15 +98,16 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)
     )
     problems = kept.problems + there.problems
+    promotion = kept.promotion[0] if kept.promotion is not None else None
     gateway = replace(
         there.gateway,
         contended=ports.contention.is_contended((namespace, name), now),
-        rollback_of=there.gateway.rollback_of or goes_back(ports.sightings, route, kept.record),
+        rollback_of=there.gateway.rollback_of or goes_back(ports.sightings, route, promotion or kept.record),
     )
     asked, redefined = _asked(route.spec, kept, plan)
     terms, server = terms_for(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
-    moved_at = ports.sightings.place_since((namespace, name), kept.record, gateway, now)
-    query = query_for(there.template, plan, kept.record, gateway, terms, asked, now, moved_at)
+    moved_at = ports.sightings.place_since((namespace, name), promotion or kept.record, gateway, now)
+    query = query_for(there.template, plan, kept.record, promotion, gateway, terms, asked, now, moved_at)
     look = await look_for(ports, server, query, terms, now)
     if kept.record is not None and kept.record.progress.stage.under_way:
         look = as_frozen(kept.record.attempt, look)
@@ -117,6 +118,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         plan=plan,
         problems=problems,
         record=kept.record,
+        earlier=promotion if promotion is not kept.record else None,
+        overtaken=kept.overtaken,
         attempts=kept.attempts,
         noted=there.noted,
         refused=noted_refusal(route),
@@ -124,8 +127,8 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         request=_request(route, kept.record),
         noted_token=route.status.next_action or "",
         cannot_return=(
-            *_unlisted_way_back(adoption, gateway, kept.record, now),
-            *await _way_back(ports, kept.record, now),
+            *_unlisted_way_back(adoption, gateway, promotion, now),
+            *await _way_back(ports, promotion or kept.record, now),
         ),
         redefined=redefined,
         gateway=gateway,
@@ -160,11 +163,11 @@ def _asked(spec: ModelRouteSpec, kept: Kept, plan: Plan | None) -> tuple[list[Ob
         return wanted, frozenset()
     if record.progress.stage.under_way:
         return list(kept.frozen.objectives), frozenset()
-    if record.progress.stage is not Stage.PROMOTED or not is_held_by_attempt(plan, record):
+    if kept.promotion is None or not is_held_by_attempt(plan, kept.promotion[0]):
         return wanted, frozenset()
-    by_name = {each.name: each for each in wanted}
-    redefined = frozenset(each.name for each in kept.frozen.objectives if by_name.get(each.name, each) != each)
-    return [*wanted, *(each for each in kept.frozen.objectives if each.name not in by_name)], redefined
+    by_name, held = {each.name: each for each in wanted}, kept.promotion[1].objectives
+    redefined = frozenset(each.name for each in held if by_name.get(each.name, each) != each)
+    return [*wanted, *(each for each in held if each.name not in by_name)], redefined
 
 
 def action_of(route: ModelRoute) -> str:

@@ -27,20 +27,27 @@ from modelroute.rollout.split import in_words
 
 
 async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
-    """Write the decision's record to its ModelRollout, with the resourceVersion that was read.
+    """Write the decision's records to their ModelRollouts, with the resourceVersions that were read.
 
     And what an earlier look could not write, also where this one adds nothing.
     """
-    namespace, name = seen.route.metadata.namespace, seen.route.metadata.name
-    ahead = ports.unwritten.is_ahead((namespace, name), seen.rollout)
-    record = decision.record or (seen.observation.record if ahead else None)
-    if record is None:
-        return
-    rollout = await _begin(ports, seen, record) if decision.fresh else seen.rollout
-    assert rollout is not None, "a record that is not fresh was read from a ModelRollout"
+    ahead = ports.unwritten.is_ahead((seen.route.metadata.namespace, seen.route.metadata.name), seen.rollout)
+    latest = decision.record or (seen.observation.record if ahead else None)
+    for record in (decision.guarded, latest):
+        if record is not None:
+            await _write(ports, seen, decision, record, insist=ahead and record is latest)
+
+
+async def _write(ports: Ports, seen: Seen, decision: Decision, record: Record, *, insist: bool) -> None:
+    """`insist`: also where that changes nothing of what was read, which is then not what is written."""
+    if decision.fresh and record is decision.record:
+        rollout = await _begin(ports, seen, record)
+    else:
+        rollout = next(each for each in seen.rollouts if each["metadata"]["name"] == record.attempt.name)
     before = parse(ModelRolloutStatus, rollout.get("status") or {})
+    namespace = seen.route.metadata.namespace
     status = updated(status_of(record, before), _told(seen, decision, record, before)).to_wire()
-    if status == before.to_wire() and not ahead:
+    if status == before.to_wire() and not insist:
         return
     body = {**rollout, "status": status}
     await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
@@ -117,11 +124,16 @@ async def _begin(ports: Ports, seen: Seen, record: Record) -> Json:
 
 
 async def tidy_history(ports: Ports, seen: Seen, decision: Decision) -> None:
-    """Delete the oldest finished attempts beyond `historyLimit`, and what was created and never begun."""
-    namespace = seen.route.metadata.namespace
+    """Delete the oldest finished attempts beyond `historyLimit`, and what was created and never begun.
+
+    Not the promotion that the guard watches, nor what says that a revision is not to be tried again.
+    """
+    namespace, observation = seen.route.metadata.namespace, seen.observation
+    needed = (observation.record, observation.promotion, *observation.overtaken)
+    names = {each.attempt.name for each in needed if each is not None}
     finished = [each for each in seen.rollouts if (each.get("status") or {}).get("finishedAt")]
     for old in finished[: max(0, len(finished) - seen.route.spec.history_limit)]:
-        if old is not seen.rollout:
+        if old is not seen.rollout and old["metadata"]["name"] not in names:
             await ports.model_rollouts.delete(namespace, old["metadata"]["name"], uid=old["metadata"]["uid"])
     present = decision.record.attempt.name if decision.record is not None else ""
     for left in seen.rollouts:

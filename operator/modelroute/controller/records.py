@@ -203,6 +203,7 @@ def status_of(record: Record, before: ModelRolloutStatus) -> ModelRolloutStatus:
             "clock_stopped_at": None if progress.stopped_since is None else format_instant(progress.stopped_since),
             "guard_revision": progress.guarded or None,
             "guard_state": None if progress.guard is None else encode_guard(progress.guard),
+            "after_attempt": progress.after_attempt or None,
         },
     )
 
@@ -272,6 +273,7 @@ def progress_of(status: ModelRolloutStatus, attempt: Attempt) -> Progress:
             stopped_since=None if status.clock_stopped_at is None else _instant(status.clock_stopped_at),
             guarded=status.guard_revision or "",
             guard=None if status.guard_state is None else decode_guard(status.guard_state),
+            after_attempt=status.after_attempt or 0,
         )
     except ValueError as error:
         raise Invalid(f"its status cannot be read: {error}", field=f"ModelRollout {attempt.name}") from error

@@ -61,7 +61,7 @@ def followed(route: ModelRoute, kept: Kept) -> tuple[Kept, Adoption | None, bool
         return kept, wanted, False
     if kept.record.progress.stage.under_way:
         return kept, theirs, True
-    return replace(kept, record=None, frozen=None), wanted, False
+    return replace(kept, record=None, frozen=None, overtaken=(), promotion=None), wanted, False
 
 
 def routed(

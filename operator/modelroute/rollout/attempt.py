@@ -160,6 +160,8 @@ class Progress:
     deadline's clock has stood still before `stopped_since`, where it stands still now.
 
     `guard`: what the guard has seen since the promotion; `guarded`: of which revision, objectives and arms that is.
+    `after_attempt`: the number of the last attempt that had ended when the guard took the promotion back, where that is
+    another one; 0 else.
     """
 
     stage: Stage
@@ -190,6 +192,7 @@ class Progress:
     guarded: str = ""
     live_until: float | None = None
     place: str = ""
+    after_attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,8 @@ class Decision:
 
     No `order` means: leave the route alone. `stalled` says that nothing but a person can go on from here. `handled`:
     the request that was taken or refused; `next_action`: the token that is due now. `deadline_at` (unix seconds): when
-    the attempt's deadline passes, None while its clock stands still. `guard`: what is watched after the promotion.
+    the attempt's deadline passes, None while its clock stands still. `guard`: what is watched after the promotion;
+    `guarded`: the promotion with what the guard has seen, where that is to be written down.
     `refused`: what is not tried again, where the record is gone and another token is due for it now.
     """
 
@@ -68,8 +69,9 @@ class Decision:
     deadline_at: float | None = None
     guard: str = ""
     refused: Refusal | None = None
+    guarded: Record | None = None
 
     @property
     def under_way(self) -> bool:
-        """Whether it is of an attempt under way; at rest the guard has its record written now and then."""
+        """Whether it is of an attempt under way."""
         return self.record is not None and self.record.progress.stage.under_way

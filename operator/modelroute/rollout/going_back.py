@@ -53,6 +53,16 @@ def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> D
     return replace(_asking(back, gateway.not_yet), announcements=said)
 
 
+def taken_up(seen: Observation, promotion: Record) -> Record:
+    """`promotion` as it is to go back: the latest attempt again, whatever other one has ended since."""
+    unfinished = replace(promotion.progress, finished_at=None)
+    if (latest := seen.record) is not None and latest.attempt.name != promotion.attempt.name:
+        after = max(latest.attempt.number, latest.progress.after_attempt)
+        # The tokens go on counting from there.
+        unfinished = replace(unfinished, serial=latest.progress.serial, after_attempt=after)
+    return Record(promotion.attempt, unfinished)
+
+
 def is_noted(seen: Observation, record: Record) -> bool:
     """Whether a rollback of the attempt reached the route, and its ModelRollout could not be written."""
     return seen.gateway.rollback_of == record.attempt.name

@@ -35,6 +35,8 @@ LOOK_BACK_S = 900.0
 AHEAD_S = 60.0
 """How far ahead of the clock what was read last may lie and be waited for."""
 
+NOT_PROMOTED = "watches nothing: no rollout that is kept has promoted this split"
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -81,12 +83,17 @@ def guard_of(held: Held, record: Record, terms: Terms) -> Guard:
     return Guard(watched, terms.window_s, record.attempt.guard.false_alarms_per_year, terms.overdispersion)
 
 
-def guarded_since(record: Record, now: float, *, window_s: float) -> float:
+def rests_since(promotion: Record, latest: Record | None) -> float:
+    """Since when (unix seconds) the route rests on the promoted split: also since a later attempt came back to it."""
+    ends = (each.progress.finished_at for each in (promotion, latest) if each is not None)
+    return max(at or 0.0 for at in ends)
+
+
+def guarded_since(promotion: Record, now: float, *, rests_at: float, window_s: float) -> float:
     """The end of the last window that the guard is done with (unix seconds): it reads on from there."""
-    progress = record.progress
-    until = max(progress.finished_at or 0.0, now - LOOK_BACK_S)
-    if progress.guard is not None and not _is_ahead(progress.guard.until, now):
-        until = max(until, progress.guard.until)
+    guard, until = promotion.progress.guard, max(rests_at, now - LOOK_BACK_S)
+    if guard is not None and not _is_ahead(guard.until, now):
+        until = max(until, guard.until)
     return math.ceil(until / window_s) * window_s
 
 
@@ -104,9 +111,9 @@ def _is_ahead(at: float, now: float) -> bool:
 
 
 def fold(
-    guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str, now: float
-) -> Progress:  # fmt: skip
-    """`progress` with what was read since the last checkpoint; another guard starts afresh.
+    guard: Guard, progress: Progress, readings: Iterable[WindowReading], *, revision: str, rests_at: float, now: float
+) -> Progress:
+    """`progress` with what was read since the last checkpoint and since `rests_at`; another guard starts afresh.
 
     So does one that has read further than the clock is: which windows it has counted nobody can say, and none may count
     twice. An alarm that stands is kept.
@@ -115,7 +122,7 @@ def fold(
     if _is_ahead(state.until, now) and not alarms(guard, state):
         state = start_guard(guard)
     for reading in sorted(readings, key=lambda reading: reading.end):
-        if reading.start < (progress.finished_at or 0.0):
+        if reading.start < rests_at:
             # Read to see whether there is traffic; the split was another one.
             continue
         if alarms(guard, state):

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from modelroute.rollout.attempt import Record, Stage, token_of
 from modelroute.rollout.decision import Announcement, Decision, Phase
-from modelroute.rollout.going_back import go_back, going_back, is_noted, noted_verdict
+from modelroute.rollout.going_back import go_back, going_back, is_noted, noted_verdict, taken_up
 from modelroute.rollout.observation import Acceptance, Observation
 from modelroute.rollout.reasons import Reason
 from modelroute.rollout.resting import at_rest
@@ -64,18 +64,14 @@ def _decide(seen: Observation, now: float) -> Decision:
         match seen.record.progress.stage:
             case Stage.PROGRESSING | Stage.ROLLING_BACK:
                 return _asked(seen, seen.record, now)
-            case Stage.PROMOTED if is_noted(seen, seen.record):
-                # The guard took it back, and only the route could be told.
-                return go_back(seen.gateway, _unfinished(seen.record), noted_verdict(now), now)
             case Stage.PROMOTED | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
                 pass
             case other:
                 assert_never(other)
+    if seen.promotion is not None and is_noted(seen, seen.promotion):
+        # The guard took it back, and only the route could be told.
+        return go_back(seen.gateway, taken_up(seen, seen.promotion), noted_verdict(now), now)
     return at_rest(seen, now)
-
-
-def _unfinished(record: Record) -> Record:
-    return Record(record.attempt, replace(record.progress, finished_at=None))
 
 
 def _asked(seen: Observation, record: Record, now: float) -> Decision:

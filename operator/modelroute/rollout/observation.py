@@ -96,12 +96,14 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """`record` is the latest attempt, `attempts` how many there were, `noted` the stable split of the last status.
+    `earlier`: the attempt that promoted the split which the route rests on, where the latest one ended otherwise.
+    `overtaken`: where the latest is a promotion that the guard took back, the later attempts that had ended by then.
 
     `refused` and `was_going_back` (an attempt is on its way back) are what the last status noted: they count where the
     record is gone. `request`: the action that a person asks for and nobody has dealt with yet, empty where there is
     none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an attempt
     or a promotion came from could not take the traffic now.
-    `redefined`: the objectives of the last attempt that the spec means otherwise now, so that they are not counted.
+    `redefined`: the objectives of the promotion that the spec means otherwise now, so that they are not counted.
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
     seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
     (unix seconds): since when the first of the problems, where it is one with a backend, has been waited out.
@@ -127,6 +129,15 @@ class Observation:
     awaited_since: float | None = None
     silent_since: float | None = None
     redefined: frozenset[str] = frozenset()
+    earlier: Record | None = None
+    overtaken: tuple[Record, ...] = ()
+
+    @property
+    def promotion(self) -> Record | None:
+        """The attempt that promoted the split which the route rests on; None where none did, or one is under way."""
+        if self.record is not None and self.record.progress.stage is Stage.PROMOTED:
+            return self.record
+        return self.earlier
 
     @property
     def retry_token(self) -> str:

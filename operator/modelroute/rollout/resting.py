@@ -13,10 +13,9 @@ from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import refusal_in
 from modelroute.rollout.split import Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
-from modelroute.rollout.verbs import wants_retry
+from modelroute.rollout.verbs import refusal_against, wants_retry
 from modelroute.rollout.watching import TIDY_AFTER_S, watch
 from modelroute.rollout.words import duration
 
@@ -67,7 +66,7 @@ def _settled(seen: Observation, now: float) -> Decision:
     live = words_of(stable)
     if same_traffic(plan.split, stable):
         return Decision(Phase.STABLE, Reason.STABLE, f"{live}, as the spec wants it", order, wake_after_s=60.0)
-    if (back := _rolled_back(seen, plan, order)) is not None:
+    if (back := _rolled_back(seen, order)) is not None:
         return back
     if plan.paused:
         message = f"spec.paused is true: the rollout to {words_of(plan.split)} waits; live: {live}"
@@ -164,11 +163,10 @@ def _gateway_lacks(seen: Observation, order: RouteOrder, now: float) -> Decision
     return Decision(phase, Reason.WAITING_FOR_GATEWAY, message, order, lacking=(message,), wake_after_s=soon)
 
 
-def _rolled_back(seen: Observation, plan: Plan, order: RouteOrder) -> Decision | None:
+def _rolled_back(seen: Observation, order: RouteOrder) -> Decision | None:
     """A rolled-back revision is not tried again by itself: it would only be rolled back again."""
-    # Where the record was deleted, the status still knows.
-    refused = refusal_in(seen.record, seen.refused)
-    if refused is None or refused.revision != plan.revision or wants_retry(seen):
+    refused = refusal_against(seen)
+    if refused is None or wants_retry(seen):
         return None
     gone = " (its ModelRollout is gone, or is of another route)" if seen.record is None else ""
     still = "" if seen.record is None else keeps(seen.record)

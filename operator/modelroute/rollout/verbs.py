@@ -13,7 +13,7 @@ from typing import assert_never
 from modelroute.rollout.attempt import Record, Stage, Verdict, token_of
 from modelroute.rollout.observation import Observation
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import refusal_in
+from modelroute.rollout.refusing import Refusal, refusal_of
 
 
 class Verb(StrEnum):
@@ -54,9 +54,14 @@ def wants_retry(seen: Observation) -> bool:
 
     Not where the spec wants another one by now: a retry that waited would start it whenever the spec comes back to it.
     """
-    refused = refusal_in(seen.record, seen.refused)
-    left = seen.plan is not None and refused is not None and refused.revision != seen.plan.revision
-    return _retries(seen) and not left
+    return _retries(seen) and (seen.plan is None or refusal_against(seen) is not None)
+
+
+def refusal_against(seen: Observation) -> Refusal | None:
+    """What keeps the revision that the spec wants from being tried; where the record is gone, as the status knows."""
+    found = [seen.refused] if seen.record is None else [refusal_of(each) for each in (seen.record, *seen.overtaken)]
+    wanted = None if seen.plan is None else seen.plan.revision
+    return next((each for each in found if each is not None and each.revision == wanted), None)
 
 
 def _retries(seen: Observation) -> bool:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from modelroute.rollout import guarding
-from modelroute.rollout.attempt import Record, Stage, Verdict
+from modelroute.rollout.attempt import Record, Verdict
 from modelroute.rollout.decision import Announcement, Decision
-from modelroute.rollout.going_back import go_back
+from modelroute.rollout.going_back import go_back, taken_up
 from modelroute.rollout.guarding import (
     afresh,
     broken,
@@ -46,17 +46,17 @@ class Watch:
         return replace(
             decision,
             guard=self.words,
-            record=decision.record or self.record,
+            guarded=self.record,
             wake_after_s=min(decision.wake_after_s, self.wake_after_s),
         )
 
 
 def watch(seen: Observation, now: float) -> Watch:
     """A promoted split, watched: an alarm takes it back while it bakes, and is reported after that."""
-    record = seen.record
-    if record is None or record.progress.stage is not Stage.PROMOTED:
-        return Watch()
-    held = guarding.held_to(seen, record)
+    record = seen.promotion
+    if record is None:
+        return Watch(words="" if seen.record is None else guarding.NOT_PROMOTED)
+    held, rests_at = guarding.held_to(seen, record), guarding.rests_since(record, seen.record)
     guard, baking = guard_of(held, record, seen.terms), is_baking(record, now)
     words = guarding.in_words(seen, record, held, now)
     wake_after_s = 15.0 if baking else math.inf
@@ -68,7 +68,7 @@ def watch(seen: Observation, now: float) -> Watch:
     verdicts = [verdict_of(alarm, now) for alarm in found]
     if found and baking:
         if (closed := closed_by(seen)) is None:
-            back = Record(record.attempt, replace(progress, finished_at=None))
+            back = taken_up(seen, Record(record.attempt, progress))
             return Watch(go_back(seen.gateway, back, verdicts[0], now))
         if not stands:
             message = f"{verdicts[0].message}; goes back as soon as the way back is open: {closed.message}"
@@ -87,7 +87,7 @@ def watch(seen: Observation, now: float) -> Watch:
         )
         told = Record(record.attempt, afresh(guard, progress))
         return Watch(words=words, record=told, said=said, wake_after_s=wake_after_s)
-    moves = _moves(seen, record, now)
+    moves = _moves(seen, record, rests_at, now)
     if not is_due(record.progress, progress, baking=baking, moves=moves, look=seen.look):
         return Watch(words=words, wake_after_s=wake_after_s)
     # Where there was more than one look can bring, the next one reads on from what is written down now; and the sooner
@@ -98,17 +98,17 @@ def watch(seen: Observation, now: float) -> Watch:
 
 def looked(seen: Observation, record: Record, now: float) -> Record:
     """`record`, of a promotion, with what this look brought; as it is where nothing is watched."""
-    held = guarding.held_to(seen, record)
+    held, rests_at = guarding.held_to(seen, record), guarding.rests_since(record, seen.record)
     guard = guard_of(held, record, seen.terms)
     if not guard.watched:
         return record
-    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision, now=now)
+    progress = fold(guard, record.progress, seen.look.readings, revision=held.revision, rests_at=rests_at, now=now)
     return placed(seen.gateway, Record(record.attempt, progress))
 
 
-def _moves(seen: Observation, record: Record, now: float) -> bool:
+def _moves(seen: Observation, record: Record, rests_at: float, now: float) -> bool:
     """Whether the arms have changed places since the guard wrote where they are, or are tidied away in this tick."""
-    tidied_at, guard = (record.progress.finished_at or 0.0) + TIDY_AFTER_S, record.progress.guard
+    tidied_at, guard = rests_at + TIDY_AFTER_S, record.progress.guard
     return not is_in_place(seen.gateway, record) or (guard is not None and guard.until < tidied_at <= now)
 
 

@@ -124,18 +124,41 @@ async def test_a_first_look_that_never_ends_is_overdue_too() -> None:
         (ValueError("nobody foresaw this"), "unforeseen"),
     ],
 )
-async def test_a_look_that_fails_is_passed_on_counted_by_its_kind_and_is_a_look_all_the_same(
+async def test_looks_that_all_fail_are_counted_by_their_kind_and_overdue_and_no_reason_for_a_restart(
     error: Exception, outcome: str
 ) -> None:
     pulse, looks, clock, telemetry = made()
     looks.answer = error
 
-    for _ in range(4):
+    for overdue in (False, False, False, False, True, True):
         with pytest.raises(type(error)):
             await pulse.tick("chat", "support")
+        assert bool(pulse.overdue()) is overdue
         clock.now += 30
 
-    assert read(telemetry, "ticks_total", outcome=outcome) == 4
+    clock.now += 7200 - 30
+    with pytest.raises(type(error)):
+        await pulse.tick("chat", "support")
+    pulse._turned = clock.now
+    assert read(telemetry, "ticks_total", outcome=outcome) == 7
+    assert read(telemetry, "ticks_overdue") == 1.0
+    assert (pulse.remark(), pulse.problem()) == ("1 of 1 ModelRoutes are overdue: chat/support", "")
+
+
+async def test_one_look_that_succeeds_makes_up_for_those_that_failed() -> None:
+    pulse, looks, clock, _ = made()
+    await pulse.tick("chat", "support")
+    looks.answer = Unavailable("no answer")
+    for _ in range(6):
+        clock.now += 30
+        with pytest.raises(Unavailable):
+            await pulse.tick("chat", "support")
+    assert pulse.overdue() == [], "three times the minute that it was to take"
+    clock.now += 1
+    assert pulse.overdue() == [("chat", "support")]
+
+    looks.answer = 60.0
+    await pulse.tick("chat", "support")
     assert pulse.overdue() == []
 
 

@@ -210,7 +210,7 @@ TICKS_OVERDUE = Family(
     "modelroute_ticks_overdue",
     _GAUGE,
     (),
-    "ModelRoutes of which no look ended for three times as long as it should have taken until the next.",
+    "ModelRoutes of which no look went well for three times as long as it should have taken until the next.",
 )
 API_REQUESTS = Family(
     "modelroute_api_requests_total",

@@ -36,6 +36,14 @@ class _Look:
         return now - self.ended > times * OVERDUE_FACTOR * max(self.due_after_s, DUE_MIN_S)
 
 
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """The last look, and the last that did not fail: one that fails sees no harm, and a restart does not mend it."""
+
+    last: _Look
+    good: _Look
+
+
 class Pulse:
     """Looks through `tick`, and keeps the time. `monotonic` gives seconds; it is read from other threads too."""
 
@@ -49,14 +57,15 @@ class Pulse:
         self._tick = tick
         self._telemetry = telemetry
         self._now = monotonic
-        self._looks: dict[Key, _Look] = {}
+        self._looks: dict[Key, _Looks] = {}
         self._turned = monotonic()
         telemetry.gauge(families.TICKS_OVERDUE).set_function(lambda: float(len(self.overdue())))
 
     async def tick(self, namespace: str, name: str) -> float | None:
         """As the tick that it goes through: what that answers or raises is passed on."""
         key, began = (namespace, name), self._now()
-        before = self._looks.setdefault(key, _Look(began, DUE_MIN_S))
+        first = _Look(began, DUE_MIN_S)
+        before = self._looks.setdefault(key, _Looks(first, first)).last
         late = began - before.ended - before.due_after_s
         if late >= 0:
             self._telemetry.histogram(families.TICK_LAG).observe(late)
@@ -84,12 +93,13 @@ class Pulse:
             self._looks.pop(key, None)
             self._telemetry.forget(*key)
         else:
-            self._looks[key] = _Look(now, due_after_s)
+            look = _Look(now, due_after_s)
+            self._looks[key] = _Looks(look, look if outcome == "ok" else self._looks[key].good)
 
     def overdue(self) -> list[Key]:
-        """The ModelRoutes of which no look ended for three times as long as it should have taken until the next."""
+        """The ModelRoutes of which no look went well for three times as long as it should have taken until the next."""
         now = self._now()
-        return sorted(key for key, look in self._looks.copy().items() if look.is_overdue(now))
+        return sorted(key for key, looks in self._looks.copy().items() if looks.good.is_overdue(now))
 
     def problem(self) -> str:
         """Why the operator should be started anew, in a sentence; empty where it should not."""
@@ -97,7 +107,7 @@ class Pulse:
         if silent_s > OVERDUE_FACTOR * max(BEAT_S, DUE_MIN_S):
             return f"the event loop has not turned for {silent_s:.0f} s"
         looks, now = self._looks.copy(), self._now()
-        stuck = bool(looks) and all(look.is_overdue(now, times=STUCK_FACTOR) for look in looks.values())
+        stuck = bool(looks) and all(each.last.is_overdue(now, times=STUCK_FACTOR) for each in looks.values())
         return self.remark() if stuck else ""
 
     def remark(self) -> str:

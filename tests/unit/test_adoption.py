@@ -250,6 +250,50 @@ async def test_a_fight_during_a_rollback_costs_few_writes_and_fewer_events_and_g
     assert weights(world) == BACK
 
 
+@pytest.mark.parametrize("record", ["is kept", "was deleted"])
+async def test_what_was_rolled_back_is_taken_back_in_a_fight_that_goes_on_after_it(record: str) -> None:
+    """Somebody gives the failing candidate half of the traffic again, every 20 s, for 15 minutes."""
+    world, ticker = await under_way()
+    world.bad_share["small-v1"] = 1.0
+    await run_until(world, ticker, in_phase("RolledBack"))
+    if record == "was deleted":
+        for key in [key for key in world.objects if key[0] == "modelrollouts"]:
+            del world.objects[key]
+    world.events.clear()
+    failing_s, due = 0, world.now
+    for second in range(900):
+        if second % 20 == 0:
+            world.store("httproutes", own_route(large=50, small=50))
+            due = world.now
+        if world.now >= due:
+            due = world.now + (await ticker.tick(NAMESPACE, NAME) or 0)
+        world.now += 1.0
+        failing_s += weights(world) != BACK
+
+    assert failing_s == 0
+    assert world.status["phase"] == "Holding"
+    assert "what was rolled back is taken back every few seconds" in world.status["message"]
+    assert len(world.said("RouteRestored")) <= 20
+    world.now += 700
+    await run_until(world, ticker, in_phase("RolledBack"))
+
+
+async def test_in_a_fight_nobody_gives_a_candidate_that_is_refused_what_somebody_took_from_it() -> None:
+    world, ticker = await adopted()
+    apply(world, 60, 40)
+    await run_until(world, ticker, in_phase("Stable"))
+    apply(world, 20, 80)
+    await run_until(world, ticker, lambda status: status.get("step") == "1/2")
+    world.act("abort")
+    await run_until(world, ticker, in_phase("RolledBack"))
+    for _ in range(20):
+        world.store("httproutes", own_route(large=100, small=0))
+        world.now += min(await ticker.tick(NAMESPACE, NAME) or 0, 10)
+
+    assert world.status["phase"] == "Holding"
+    assert weights(world) == {"large-v1": 100, "small-v1": 0}
+
+
 async def test_a_fight_that_ends_is_forgotten() -> None:
     world, ticker, _ = await fought_over()
     world.now += 700

@@ -45,7 +45,8 @@ def _accepted(seen: Seen, decision: Decision) -> Assessment:
 def _programmed(seen: Seen, decision: Decision) -> Assessment:
     gateway = seen.observation.gateway
     if gateway.contended:
-        return Assessment(ConditionType.PROGRAMMED, FALSE, Reason.ROUTE_CONTENDED.value, CONTENDED)
+        told = decision.lacking[0] if decision.reason is Reason.ROUTE_CONTENDED else CONTENDED
+        return Assessment(ConditionType.PROGRAMMED, FALSE, Reason.ROUTE_CONTENDED.value, told)
     match gateway.acceptance:
         case Acceptance.LIVE if is_ordered(seen, decision) and decision.reason not in _NOT_WRITTEN:
             # What they accepted is what they had when this tick read it.

@@ -29,9 +29,11 @@ from modelroute.rollout.words import clock_time, duration
 GATEWAY_POLL_MAX_S = 30.0
 
 
+FIND_OUT_WHO: Final = (
+    "find out who (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+)
 CONTENDED: Final = (
-    "somebody else keeps changing the weights of the route, so they are not restored for now: find out who"
-    " (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+    f"somebody else keeps changing the weights of the route, so they are not restored for now: {FIND_OUT_WHO}"
 )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from modelroute.rollout.attempt import Record, Stage, Verdict, weights_of
 from modelroute.rollout.consume import went_live
 from modelroute.rollout.decision import Announcement, Decision, Phase, RouteOrder
+from modelroute.rollout.gates import FIND_OUT_WHO
 from modelroute.rollout.harm import keeps
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
@@ -23,8 +24,7 @@ SILENCE_DEADLINE_S = 300.0
 
 
 FOUGHT_OVER: Final = (
-    "somebody else keeps changing the weights of the route, which are restored every few seconds: find out who"
-    " (kubectl get httproute -o yaml --show-managed-fields; Argo CD needs ignoreDifferences)"
+    f"somebody else keeps changing the weights of the route, which are restored every few seconds: {FIND_OUT_WHO}"
 )
 
 

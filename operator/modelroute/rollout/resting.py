@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, assert_never
 
 from modelroute.analysis.design import Action
 from modelroute.rollout.attempt import Stage, comparisons_of, weights_of
 from modelroute.rollout.decision import Decision, Phase, RouteOrder
-from modelroute.rollout.gates import CONTENDED, poll_s
+from modelroute.rollout.gates import CONTENDED, FIND_OUT_WHO, poll_s
 from modelroute.rollout.harm import keeps
 from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Split, arms_between, same_traffic, split_of, words_of
+from modelroute.rollout.refusing import refusal_in
+from modelroute.rollout.split import TOTAL, Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import refusal_against, wants_retry
 from modelroute.rollout.watching import TIDY_AFTER_S, watch
@@ -23,6 +25,10 @@ BACKEND_GRACE_S: Final = 300.0
 """Services and pods are often made beside the route, or after it: that long they are waited for, then a person is."""
 BACKEND_REASONS: Final[frozenset[str]] = frozenset(
     {Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN}
+)
+REFUSED_AND_CONTENDED: Final = (
+    "somebody else keeps changing the weights of the route: what was rolled back is taken back every few seconds, and"
+    f" the rest is not restored for now: {FIND_OUT_WHO}"
 )
 
 
@@ -61,6 +67,8 @@ def _settled(seen: Observation, now: float) -> Decision:
             return _cannot_be_carried_out(seen, stable, now)
         return _first_visit(plan)
     order = RouteOrder(_resting_split(seen, stable, now), stable)
+    if seen.gateway.contended:
+        return _contended(seen, plan, order)
     if (waiting := _gateway_lacks(seen, order, now)) is not None:
         return waiting
     live = words_of(stable)
@@ -146,11 +154,26 @@ def _resting_split(seen: Observation, stable: Split, now: float) -> Split:
     return split_of(seen.record.attempt.arms, weights_of(seen.record))
 
 
+def _contended(seen: Observation, plan: Plan, order: RouteOrder) -> Decision:
+    """The route is left alone, but for the traffic that somebody gives to what is refused: nobody watches that."""
+    refused = refusal_in(seen.record, seen.refused)
+    message = f"{CONTENDED if refused is None else REFUSED_AND_CONTENDED}; asked for: {words_of(order.split)}"
+    held = Decision(Phase.HOLDING, Reason.ROUTE_CONTENDED, message, None, lacking=(message,), stalled=True)
+    if refused is None or not _candidates_have_more(seen, plan, order.stable):
+        return held
+    back = replace(order, rollback_of=f"{seen.name}-{refused.attempt}")
+    return replace(held, order=back, wake_after_s=GATEWAY_POLL_S)
+
+
+def _candidates_have_more(seen: Observation, plan: Plan, stable: Split) -> bool:
+    """Whether the route gives a candidate a larger share than `stable` does."""
+    arms = seen.record.attempt.arms if seen.record is not None else arms_between(stable, plan.split)
+    live, whole = seen.gateway.weights, sum(seen.gateway.weights.values())
+    return any(live.get(arm.backend, 0) * TOTAL > arm.stable * whole for arm in arms if arm.gains)
+
+
 def _gateway_lacks(seen: Observation, order: RouteOrder, now: float) -> Decision | None:
     live = {backend: weight for backend, weight in seen.gateway.weights.items() if weight}
-    if seen.gateway.contended:
-        message = f"{CONTENDED}; asked for: {words_of(order.split)}"
-        return Decision(Phase.HOLDING, Reason.ROUTE_CONTENDED, message, None, lacking=(message,), stalled=True)
     asked = {share.backend: share.weight for share in order.split if share.weight}
     phase = Phase.PENDING if seen.noted is None and seen.record is None else Phase.HOLDING
     if seen.gateway.acceptance is Acceptance.REJECTED:

@@ -625,6 +625,30 @@ async def test_another_route_ref_at_rest_starts_from_what_the_new_rule_carries()
     assert at(world, OWN) == {"large-v1": 6000, "small-v1": 4000}
 
 
+async def test_a_rule_that_is_named_again_starts_from_what_it_carries_by_then() -> None:
+    """Not from what was promoted on it before another one was named."""
+    world, ticker = await under_way_on_one_of_two()
+    await run_until(world, ticker, in_phase("Stable"))
+    made_elsewhere(world, large=60, small=40)
+    apply(world, 60, 40, **ELSEWHERE)
+    await ticks(world, ticker, 30)
+    assert (world.status["phase"], world.status["routeRef"]["name"]) == ("Stable", "other")
+    # Nobody manages it any more: its owner takes it back by hand.
+    world.store("httproutes", own_route())
+    world.prometheus_problem = Unavailable("down")
+    apply(world, 60, 40)
+    await ticks(world, ticker, 60)
+    assert at(world, OWN) == BACK
+
+    world.prometheus_problem = None
+    await run_until(world, ticker, in_phase("Stable", attempt=2))
+    assert at(world, OWN) == {"large-v1": 6000, "small-v1": 4000}
+    started = world.rollouts()[1]["spec"]["from"]
+    assert {share["arm"]: share["weight"] for share in started if share["weight"]} == {"large": 10_000}
+    await ticks(world, ticker, 60)
+    assert world.status["rollout"] == "support-2"
+
+
 async def test_a_rule_that_carries_what_is_wanted_is_watched_over_like_any_other() -> None:
     world, ticker = await under_way_on_one_of_two()
     await run_until(world, ticker, in_phase("Stable"))

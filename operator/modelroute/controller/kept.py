@@ -95,7 +95,7 @@ def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | 
 
     Nor does what is noted of another rule of the user's own say anything of the rule of `adoption`.
     """
-    if adoption is not None and route.status.route_ref not in {None, route_ref_of(adoption)}:
+    if adoption is not None and tells_of_another_rule(route, adoption):
         return None
     noted = route.status.stable or []
     whole = sum(share.weight for share in noted) == TOTAL and all(share.weight > 0 for share in noted)
@@ -103,6 +103,11 @@ def noted_split(route: ModelRoute, adoption: Adoption | None = None) -> Split | 
         return None
     namespace = route.metadata.namespace
     return tuple(Share(share.model, backend_of(share.backend_ref, namespace), share.weight) for share in noted)
+
+
+def tells_of_another_rule(route: ModelRoute, adoption: Adoption) -> bool:
+    """Whether the last status is about another rule of the user's own than that of `adoption`."""
+    return route.status.route_ref not in {None, route_ref_of(adoption)}
 
 
 def noted_since(route: ModelRoute, problem: Problem) -> float | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from modelroute.api.resources import ModelRoute
 from modelroute.cluster.client import Json
-from modelroute.controller.kept import Kept
+from modelroute.controller.kept import Kept, tells_of_another_rule
 from modelroute.controller.ports import Ports
 from modelroute.controller.spec import adoption_of, template_of
 from modelroute.gateway.adopted import Adopted, Adoption
@@ -51,17 +51,27 @@ async def read_route(ports: Ports, route: ModelRoute) -> Json | None:
 def followed(route: ModelRoute, kept: Kept) -> tuple[Kept, Adoption | None, bool]:
     """Which rule of the user's own is looked at, whether it is another than the spec's, and what counts there.
 
-    The attempt under way keeps its rule. How the last one ended on another says nothing of the spec's: what that one
-    carries is where it rests.
+    The attempt under way keeps its rule. How the last one ended on another, or on this one before the ModelRoute was on
+    another, says nothing of the spec's: what that one carries is where it rests.
     """
     named = {"namespace": route.metadata.namespace, "name": route.metadata.name}
     wanted = adoption_of(route.spec, **named)
     theirs = adoption_of(kept.frozen, **named) if kept.frozen is not None else None
-    if theirs is None or theirs == wanted or kept.record is None:
+    if theirs is None or wanted is None or kept.record is None:
         return kept, wanted, False
     if kept.record.progress.stage.under_way:
-        return kept, theirs, True
-    return replace(kept, record=None, frozen=None, overtaken=(), promotion=None), wanted, False
+        return kept, theirs, theirs != wanted
+    if theirs != wanted or _was_left(route, wanted, kept.record):
+        return replace(kept, record=None, frozen=None, overtaken=(), promotion=None), wanted, False
+    return kept, wanted, False
+
+
+def _was_left(route: ModelRoute, adoption: Adoption, last: Record) -> bool:
+    """Whether the ModelRoute has been on another rule since `last` ended on that of `adoption`."""
+    status = route.status
+    # The status of the first look after the return is of this rule again, and still names no ModelRollout.
+    disowned = status.route_ref is not None and status.rollout is None and status.attempt == last.attempt.number
+    return disowned or tells_of_another_rule(route, adoption)
 
 
 def routed(

@@ -163,6 +163,25 @@ async def test_a_rule_that_cannot_be_adopted_is_told_and_not_written(change: Any
     assert not world.status["stable"]
 
 
+@pytest.mark.parametrize("change", [not_let, renamed])
+async def test_a_way_back_on_a_rule_that_cannot_be_written_any_more_does_not_claim_weights(change: Any) -> None:
+    world, ticker = await under_way()
+    route = copy.deepcopy(world.get("httproutes", OWN))
+    change(route)
+    world.store("httproutes", route)
+    await ticks(world, ticker, 20)
+    world.act("abort")
+    await ticks(world, ticker, 400)
+
+    (ended,) = world.said("RolledBack")
+    assert ended.startswith("attempt 1 ends with unknown weights, for the rule cannot be written any more (")
+    assert ended.endswith("): a person aborted it")
+    assert world.rollouts()[-1]["status"]["phase"] == "Aborted"
+    assert world.status["phase"] == "Pending"
+    assert world.status["message"].endswith("; which weights are live is not known")
+    assert "large 100 %" not in world.status["message"]
+
+
 async def test_a_route_that_is_not_there_is_waited_for() -> None:
     world = Adopting()
     apply(world, 60, 40)
@@ -379,8 +398,8 @@ async def test_no_tick_undoes_a_rollback_of_which_nothing_could_be_written_down_
     await never_rises_again(world, ticker)
 
 
-async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down() -> None:
-    """A promotion that bakes: its record says Promoted until the rollback is written down."""
+async def baking() -> tuple[World, Ticker]:
+    """A promotion that a breach takes back."""
     spec: dict[str, Any] = {
         "objectives": [{"name": "errors", "metric": "ErrorRate", "max": "5%"}],
         "guard": {"bake": "30m", "onBreach": "RollBack"},
@@ -388,6 +407,12 @@ async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down(
     world, ticker = await adopted(**spec)
     apply(world, 60, 40, **spec)
     await run_until(world, ticker, in_phase("Stable"))
+    return world, ticker
+
+
+async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down() -> None:
+    """Its record says Promoted until the rollback is written down."""
+    world, ticker = await baking()
     world.bad_share["small-v1"] = 0.5
     world.faults.before = once(rolling_back)
     while weights(world) != BACK:
@@ -397,6 +422,43 @@ async def test_no_tick_undoes_what_the_guard_took_back_and_could_not_write_down(
     world.bad_share.clear()
 
     await never_rises_again(world, ticker)
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_abort_that_could_not_be_written_down_at_once_is_told_as_an_abort(restarted: bool) -> None:
+    world, ticker = await under_way()
+    world.act("abort")
+    world.faults.before = once(rolling_back)
+    with pytest.raises(Unavailable):
+        await ticker.tick(NAMESPACE, NAME)
+    world.now += 1.0
+    await run_until(world, world.ticker() if restarted else ticker, in_phase("RolledBack"))
+
+    ended = world.rollouts()[-1]["status"]
+    assert (ended["phase"], ended["reason"]) == ("Aborted", "Aborted")
+    assert world.status["message"] == "attempt 1 is back at large 100 %: a person aborted it"
+    assert world.status["refused"]["reason"] == "Aborted"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_the_guard_took_back_and_could_not_write_down_at_once_says_which_bound_was_broken(
+    restarted: bool,
+) -> None:
+    world, ticker = await baking()
+    world.bad_share["small-v1"] = 0.5
+    world.faults.before = once(rolling_back)
+    while weights(world) != BACK:
+        with contextlib.suppress(Unavailable):
+            await ticker.tick(NAMESPACE, NAME)
+        world.now += WINDOW_S
+    world.bad_share.clear()
+    await run_until(world, world.ticker() if restarted else ticker, in_phase("RolledBack"))
+
+    ended = world.rollouts()[-1]["status"]
+    assert (ended["phase"], ended["reason"]) == ("RolledBack", "GuardBreached")
+    # The status that a new operator goes by says so in its message only.
+    assert restarted or ended["decision"]["objective"] == "errors"
+    assert "small breaks the bound of errors, at most 5.00%" in world.status["message"]
 
 
 # A rule that lost the backend of the way back.

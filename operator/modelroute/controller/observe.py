@@ -123,6 +123,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         attempts=kept.attempts,
         noted=there.noted,
         refused=noted_refusal(route),
+        back_because=ports.sightings.back_because((namespace, name), promotion or kept.record),
         was_going_back=route.status.phase == Phase.ROLLING_BACK,
         request=_request(route, kept.record),
         noted_token=route.status.next_action or "",

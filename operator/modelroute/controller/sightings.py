@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from modelroute.api.resources import ModelRoute
 from modelroute.controller.kept import noted_since
-from modelroute.rollout.attempt import Record
+from modelroute.rollout.attempt import Record, Verdict
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Acceptance, Gateway, Problem
 from modelroute.rollout.places import place_of
@@ -21,7 +21,7 @@ class Sightings:
     """By ModelRoute; an attempt is known by the name of its ModelRollout."""
 
     def __init__(self) -> None:
-        self._back: dict[Key, str] = {}
+        self._back: dict[Key, tuple[str, Verdict | None]] = {}
         self._places: dict[Key, tuple[str, float]] = {}
         self._carried: dict[Key, tuple[str, int, float]] = {}
         self._awaited: dict[Key, tuple[str, float]] = {}
@@ -37,12 +37,18 @@ class Sightings:
         same = record is not None and (record.attempt.name, record.progress.step) == (attempt, step)
         return at if same else None
 
-    def went_back(self, key: Key, attempt: str) -> None:
+    def went_back(self, key: Key, record: Record) -> None:
         """A rollback of that attempt was carried out before it could be written down."""
-        self._back[key] = attempt
+        self._back[key] = record.attempt.name, record.progress.verdict
 
     def is_back(self, key: Key, attempt: str) -> bool:
-        return self._back.get(key) == attempt
+        return self._back.get(key, ("", None))[0] == attempt
+
+    def back_because(self, key: Key, record: Record | None) -> Verdict | None:
+        """Why the attempt of `record` went back before that could be written down; None where it did not, as far as
+        this process knows."""
+        attempt, verdict = self._back.get(key, ("", None))
+        return verdict if record is not None and record.attempt.name == attempt else None
 
     def place_since(self, key: Key, record: Record | None, gateway: Gateway, now: float) -> float:
         """Since when (unix seconds) this process has seen the arms where they stand now."""

@@ -117,7 +117,7 @@ class Ticker:
         """Nothing stands in a rollback's way: until it can be written down it is noted wherever else it can be."""
         log.warning("%s: the rollback cannot be written down yet, it is carried out", seen.key)
         if decision.record is not None:
-            self.ports.sightings.went_back(_key(seen), decision.record.attempt.name)
+            self.ports.sightings.went_back(_key(seen), decision.record)
         try:
             await act(self.ports, seen, decision, now=self.clock())
         finally:

@@ -68,23 +68,33 @@ def is_noted(seen: Observation, record: Record) -> bool:
     return seen.gateway.rollback_of == record.attempt.name
 
 
-def noted_verdict(now: float) -> Verdict:
-    """For a rollback that is noted where the evidence does not say any more why."""
+def noted_verdict(seen: Observation, record: Record, now: float) -> Verdict:
+    """Why the attempt of a rollback that is noted went back: as this process knows it, else as the status tells it."""
+    if seen.back_because is not None:
+        return seen.back_because
+    told = seen.refused if seen.was_going_back else None
+    if told is not None and told.attempt == record.attempt.number and told.reason in set(Reason):
+        return Verdict(Reason(told.reason), told.told, now)
+    # The evidence may not say it any more, and nothing but the route could be told.
     return Verdict(Reason.HARM_DETECTED, "a rollback is noted on the route or in the status", now)
 
 
 def going_back(seen: Observation, record: Record, now: float) -> Decision:
     """Keep asking for the stable split until it is live and the candidate's counters are seen to stop."""
-    progress = record.progress
+    progress, back_at = record.progress, f"is back at {in_words(weights_of(record))}"
     if _carries_stable(seen, record) and seen.gateway.acceptance is Acceptance.LIVE:
         record = went_live(record, now)
     live_at = record.progress.live_at
     if live_at is None:
         waited = now - progress.step_at
         if seen.gateway.acceptance is Acceptance.ABSENT and waited >= CONFIRMATION_DEADLINE_S:
-            return _done(record, " (there is no route)", now)
+            if seen.gateway.message:
+                cannot = f"ends with unknown weights, for the rule cannot be written any more ({seen.gateway.message})"
+                return _done(record, cannot, now)
+            return _done(record, f"{back_at} (there is no route)", now)
         if _carries_stable(seen, record) and waited >= CONFIRMATION_DEADLINE_S:
-            return _done(record, f" (not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})", now)
+            unconfirmed = f"(not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})"
+            return _done(record, f"{back_at} {unconfirmed}", now)
         # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
         bare = seen.gateway.acceptance is Acceptance.REJECTED
         if seen.gateway.contended:
@@ -95,7 +105,7 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
     if noisy and now - live_at < SILENCE_DEADLINE_S:
         return _asking(record, f"{', '.join(noisy)} was not seen without requests yet")
     remark = f" (not seen to stop within {duration(SILENCE_DEADLINE_S)}: {', '.join(noisy)})" if noisy else ""
-    return _done(record, remark, now)
+    return _done(record, f"{back_at}{remark}", now)
 
 
 def _carries_stable(seen: Observation, record: Record) -> bool:
@@ -142,7 +152,8 @@ def _order(record: Record, *, bare: bool = False) -> RouteOrder:
     return RouteOrder(ordered, attempt.stable, rollback_of=attempt.name)
 
 
-def _done(record: Record, remark: str, now: float) -> Decision:
+def _done(record: Record, how: str, now: float) -> Decision:
+    """`how` the attempt ends, as what comes after its number."""
     verdict, attempt = record.progress.verdict, record.attempt
     blameless = verdict is not None and verdict.reason is Reason.SPEC_CHANGED
     aborted = verdict is not None and verdict.reason is Reason.ABORTED
@@ -150,7 +161,7 @@ def _done(record: Record, remark: str, now: float) -> Decision:
     serial = record.progress.serial + 1
     done = Record(attempt, replace(record.progress, stage=stage, finished_at=now, serial=serial))
     why = verdict.message if verdict else "no reason was kept"
-    message = f"attempt {attempt.number} is back at {in_words(weights_of(done))}{remark}: {why}{keeps(done)}"
+    message = f"attempt {attempt.number} {how}: {why}{keeps(done)}"
     return Decision(
         Phase.HOLDING if blameless else Phase.ROLLED_BACK,
         Reason.SPEC_CHANGED if blameless else Reason.ROLLED_BACK,

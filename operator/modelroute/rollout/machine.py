@@ -70,7 +70,7 @@ def _decide(seen: Observation, now: float) -> Decision:
                 assert_never(other)
     if seen.promotion is not None and is_noted(seen, seen.promotion):
         # The guard took it back, and only the route could be told.
-        return go_back(seen.gateway, taken_up(seen, seen.promotion), noted_verdict(now), now)
+        return go_back(seen.gateway, taken_up(seen, seen.promotion), noted_verdict(seen, seen.promotion, now), now)
     return at_rest(seen, now)
 
 

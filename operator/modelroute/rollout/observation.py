@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from modelroute.rollout.attempt import Record, Stage, token_of
+from modelroute.rollout.attempt import Record, Stage, Verdict, token_of
 from modelroute.rollout.evidence import Unknown, WindowReading
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
@@ -100,9 +100,10 @@ class Observation:
     `overtaken`: where the latest is a promotion that the guard took back, the later attempts that had ended by then.
 
     `refused` and `was_going_back` (an attempt is on its way back) are what the last status noted: they count where the
-    record is gone. `request`: the action that a person asks for and nobody has dealt with yet, empty where there is
-    none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an attempt
-    or a promotion came from could not take the traffic now.
+    record is gone, or could not be told of it. `back_because`: why the latest attempt went back, where this process
+    could not write that down. `request`: the action that a person asks for and nobody has dealt with yet, empty where
+    there is none; `noted_token`: the one that the last status called due. `cannot_return`: why the backends that an
+    attempt or a promotion came from could not take the traffic now.
     `redefined`: the objectives of the promotion that the spec means otherwise now, so that they are not counted.
     `moved_away`: the spec names another rule than the one that the attempt under way is on. `carried_at` (unix
     seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
@@ -121,6 +122,7 @@ class Observation:
     terms: Terms
     refused: Refusal | None = None
     was_going_back: bool = False
+    back_because: Verdict | None = None
     request: str = ""
     noted_token: str = ""
     cannot_return: tuple[Problem, ...] = ()

@@ -106,7 +106,12 @@ def _forbids(seen: Observation, plan: Plan, stable: Split) -> bool:
 def _cannot_be_carried_out(seen: Observation, stable: Split | None, now: float) -> Decision:
     problem = seen.problems[0] if seen.problems else Problem(Reason.INVALID_SPEC, "the spec cannot be read")
     absent = seen.gateway.acceptance is Acceptance.ABSENT
-    rest = "no route is made" if stable is None else f"the live route stays as it was: {words_of(stable)}"
+    if stable is None:
+        rest = "no route is made"
+    elif absent:
+        rest = "which weights are live is not known" if seen.gateway.message else "there is no route, and none is made"
+    else:
+        rest = f"the live route stays as it was: {words_of(stable)}"
     order = None
     if problem.reason is Reason.RECORD_UNREADABLE and stable is not None:
         # Nobody can say what its candidates do to people: they get nothing until somebody can.

@@ -33,7 +33,7 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
         return go_back(seen.gateway, record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)
     if is_noted(seen, record):
-        return go_back(seen.gateway, record, noted_verdict(now), now)
+        return go_back(seen.gateway, record, noted_verdict(seen, record, now), now)
     if (lack := keeps_from_restoring(View(seen, record, assessment, now))) is not None:
         return held(View(seen, record, assessment, now), lack, where(record))
     if is_over(seen, record):

@@ -41,7 +41,7 @@ def granted() -> set[Right]:
 def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
     stack: Stack, scene: Scene, tmp_path: Path
 ) -> None:
-    """A promotion and a rollback, and a promotion on an adopted route, seen from between operator and API server."""
+    """A promotion, a rollback, a ModelRoute made anew, an adopted route, seen from between operator and API server."""
     scene.add_model("large-v1", seed=1)
     small = scene.add_model("small-v1", seed=2)
 
@@ -71,6 +71,9 @@ def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
         wait_for("RolledBack", 2)
         wait_until(lambda: len(scene.rollouts()) == 1, what="the oldest attempt is deleted")
         small.control(fail_rate=0.0)
+        scene.stack.kubectl("delete", "modelroute", NAME, "-n", scene.namespace, "--cascade=orphan")
+        apply(80)
+        wait_for("RolledBack", 2)
         scene.stack.kubectl("delete", "modelroute", NAME, "-n", scene.namespace)
         scene.apply(own_route(scene, adopted_by=NAME))
         adopting = {"parentRefs": None, "hostnames": None, "routeRef": {"name": "own", "rule": "chat"}}

@@ -237,6 +237,28 @@ async def test_a_modelroute_that_is_deleted_in_any_phase_goes_with_all_that_it_o
     )
 
 
+async def test_a_modelroute_that_is_made_anew_has_its_split_and_its_history_back(live: LiveWorld) -> None:
+    """As after a restore: another UID, and nothing that was made for the last one has an owner."""
+    ticker = live.ticker()
+    await live.started(ticker)
+    await live.until(ticker, in_phase("Stable", attempt=1))
+    gone, carried = live.get("modelroutes")["metadata"]["uid"], live.get("httproutes")
+    live.stack.kubectl("delete", "modelroute", NAME, "-n", live.namespace, "--cascade=orphan")
+    assert await ticker.tick(live.namespace, NAME) is None
+    assert not live.get("httproutes")["metadata"].get("ownerReferences")
+    live.apply(small=40)
+    await live.until(ticker, in_phase("Stable"))
+
+    uid = live.get("modelroutes")["metadata"]["uid"]
+    assert uid != gone
+    for made in (live.get("httproutes"), *live.rollouts()):
+        assert [(each["uid"], each["controller"]) for each in made["metadata"]["ownerReferences"]] == [(uid, True)]
+    # Of one generation: no other weights at any moment.
+    assert live.get("httproutes")["metadata"]["generation"] == carried["metadata"]["generation"]
+    assert live.weights() == {"large-v1": 6_000, "small-v1": 4_000}
+    assert (live.status["rollout"], len(live.rollouts())) == (f"{NAME}-1", 1)
+
+
 async def test_a_namespace_that_is_deleted_takes_everything_and_stops_the_ticks(live: LiveWorld) -> None:
     ticker = live.ticker()
     await to_progressing(live, ticker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -135,7 +136,7 @@ def test_a_route_is_live_when_every_parent_takes_this_generation(
 
 def test_a_route_that_somebody_else_made_is_foreign_and_says_what_to_do() -> None:
     route = live()
-    route["metadata"]["ownerReferences"] = []
+    route["metadata"] |= {"ownerReferences": [], "labels": {}}
 
     seen = observe(route, TEMPLATE)
 
@@ -202,6 +203,9 @@ class FakeStore:
             raise Conflict("the object has been modified")
         self.writes.append("apply")
         return self._store(body)
+
+    async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json:
+        raise NotImplementedError
 
     @property
     def version(self) -> str:

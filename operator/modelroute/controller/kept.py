@@ -15,6 +15,7 @@ from modelroute.controller.records import attempt_of, progress_of
 from modelroute.controller.spec import backend_of, route_ref_of
 from modelroute.errors import Invalid
 from modelroute.gateway.adopted import Adoption
+from modelroute.gateway.ownership import is_left, is_owned_by, is_route_left
 from modelroute.rollout.attempt import Record, Stage
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.observation import Problem
@@ -25,10 +26,11 @@ from modelroute.rollout.split import TOTAL, Share, Split, same_traffic
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`rollouts` are the ModelRoute's own, oldest first; `latest` is the last that has begun, `frozen` its spec and
-    `record` what it says, both None where it cannot be read, which `problems` tells then. `attempts`: how many there
-    were. `overtaken`: the later ones that had ended when the guard took `latest` back. `promotion`: the attempt that
-    promoted the split which the route rests on, with its spec; None where none did, or where one is under way.
+    """`rollouts` are the ModelRoute's own, oldest first, `left` those of them that have to be made its own; `latest` is
+    the last that has begun, `frozen` its spec and `record` what it says, both None where it cannot be read, which
+    `problems` tells then. `attempts`: how many there were. `overtaken`: the later ones that had ended when the guard
+    took `latest` back. `promotion`: the attempt that promoted the split which the route rests on, with its spec; None
+    where none did, or where one is under way.
     """
 
     rollouts: tuple[Json, ...]
@@ -39,26 +41,27 @@ class Kept:
     problems: tuple[Problem, ...]
     overtaken: tuple[Record, ...] = ()
     promotion: tuple[Record, ModelRolloutSpec] | None = None
+    left: tuple[Json, ...] = ()
 
 
-def kept_of(route: ModelRoute, listed: Sequence[Json]) -> Kept:
-    """`listed` are the ModelRollouts with the ModelRoute's label, in any order."""
-    uid = route.metadata.uid
-    rollouts = tuple(sorted((each for each in listed if _owned_by(each, uid)), key=_attempt_number))
+def kept_of(route: ModelRoute, listed: Sequence[Json], live: Json | None = None) -> Kept:
+    """`listed` are the ModelRollouts with the ModelRoute's label, in any order; `live` is its HTTPRoute."""
+    namespace, left = route.metadata.namespace, _left_to(route, listed, live)
+    own = [*(each for each in listed if is_owned_by(each, route.metadata.uid)), *left]
+    rollouts = tuple(sorted(own, key=_attempt_number))
     begun = sorted((each for each in rollouts if (each.get("status") or {}).get("phase")), key=turn_of)
     # Of a ModelRoute of this name that is gone: not our history, but their names are taken.
-    left = [each for each in listed if not _owned_by(each, uid)]
-    attempts = max([turn_of(each)[0] for each in (*begun, *left)] + [route.status.attempt or 0])
+    others = [each for each in listed if each not in own]
+    attempts = max([turn_of(each)[0] for each in (*begun, *others)] + [route.status.attempt or 0])
     latest = begun[-1] if begun and _is_the_latest(begun[-1], route) else None
-    record, problems = _record_of(latest, route.metadata.namespace) if latest is not None else (None, ())
+    record, problems = _record_of(latest, namespace) if latest is not None else (None, ())
     frozen = parse(ModelRollout, latest).spec if latest is not None and record is not None else None
     if record is None or frozen is None:
-        return Kept(rollouts, latest, None, None, attempts, problems)
-    namespace = route.metadata.namespace
+        return Kept(rollouts, latest, None, None, attempts, problems, left=left)
     behind = (_record_of(each, namespace)[0] for each in begun[:-1] if turn_of(each)[0] == turn_of(begun[-1])[0])
     overtaken = tuple(each for each in behind if each is not None)
     promotion = _promotion_of(record, frozen, begun, namespace)
-    return Kept(rollouts, latest, frozen, record, attempts, problems, overtaken, promotion)
+    return Kept(rollouts, latest, frozen, record, attempts, problems, overtaken, promotion, left)
 
 
 def turn_of(rollout: Json) -> tuple[int, int]:
@@ -140,8 +143,16 @@ def noted_refusal(route: ModelRoute) -> Refusal | None:
     )
 
 
-def _owned_by(rollout: Json, uid: str) -> bool:
-    return any(owner.get("uid") == uid for owner in rollout["metadata"].get("ownerReferences") or [])
+def _left_to(route: ModelRoute, listed: Sequence[Json], live: Json | None) -> tuple[Json, ...]:
+    """The ModelRollouts that the ModelRoute takes back after a restore, with its HTTPRoute or its status.
+
+    Not those that are left of one of its name that somebody deleted for good.
+    """
+    name, uid = route.metadata.name, route.metadata.uid
+    left = tuple(each for each in listed if is_left(each, name, uid))
+    named = any(each["metadata"]["name"] == route.status.rollout for each in left)
+    with_route = route.spec.route_ref is None and live is not None and is_route_left(live, name, uid)
+    return left if named or with_route else ()
 
 
 def _attempt_number(rollout: Json) -> int:

@@ -88,7 +88,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         ports.model_rollouts.list(namespace, labels=f"{LABEL_ROUTE}={name}"), read_route(ports, route)
     )
     known = ports.unwritten.known((namespace, name), listed)
-    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, known))
+    gaps, (kept, adoption, moved) = gaps_in(route.spec), followed(route, kept_of(route, known, live))
     if moved and adoption is not None:
         live = await ports.adopted.read(adoption)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)

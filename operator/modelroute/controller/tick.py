@@ -12,6 +12,7 @@ from modelroute.controller.finalizer import hold, release
 from modelroute.controller.observe import Seen, observe
 from modelroute.controller.persist import persist, tidy_history, with_evidence
 from modelroute.controller.ports import Ports
+from modelroute.controller.returning import take_back
 from modelroute.errors import Conflict, ModelRouteError, Unavailable
 from modelroute.metrics.scrapes import window_end_for
 from modelroute.rollout.attempt import Stage
@@ -53,6 +54,8 @@ class Ticker:
     async def _tick(self, namespace: str, name: str, *, insist: bool) -> float | None:
         started = self.clock()
         seen = await observe(self.ports, namespace, name, now=started)
+        if seen is not None and await take_back(self.ports, seen):
+            seen = await observe(self.ports, namespace, name, now=started)
         if seen is None:
             await release(self.ports, namespace, name)
             self._forget(namespace, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from modelroute.gateway.ownership import is_ours
 from modelroute.gateway.render import (
     ANNOTATION_ROLLBACK_OF,
     ANNOTATION_STABLE,
@@ -24,7 +25,7 @@ def observe(live: Json | None, template: Template) -> Gateway:
     """The gateway's side of a ModelRoute, from its HTTPRoute as it was read; None: there is none."""
     if live is None:
         return Gateway(Acceptance.ABSENT)
-    if not is_ours(live, template.owner_uid):
+    if not is_ours(live, template.name, template.owner_uid):
         message = (
             f"an HTTPRoute named {template.name} exists in namespace {template.namespace} and was not made for this"
             " ModelRoute: rename the ModelRoute, or delete that HTTPRoute"
@@ -41,12 +42,6 @@ def observe(live: Json | None, template: Template) -> Gateway:
         rollback_of=annotations.get(ANNOTATION_ROLLBACK_OF, ""),
         parents=parents_of(template),
     )
-
-
-def is_ours(live: Json, owner_uid: str) -> bool:
-    """Whether the ModelRoute with that UID controls it."""
-    owners = live.get("metadata", {}).get("ownerReferences") or []
-    return any(owner.get("uid") == owner_uid and owner.get("controller") for owner in owners)
 
 
 def _weights(live: Json, namespace: str) -> dict[Backend, int]:

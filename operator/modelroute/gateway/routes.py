@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+from modelroute.gateway.ownership import taking
 from modelroute.gateway.render import Json, Template, render
 from modelroute.rollout.decision import RouteOrder
 
@@ -17,6 +19,8 @@ class Store(Protocol):
     async def create(self, namespace: str, body: Json) -> Json: ...
 
     async def apply(self, namespace: str, name: str, body: Json) -> Json: ...
+
+    async def json_patch(self, namespace: str, name: str, operations: Sequence[Json]) -> Json: ...
 
 
 class Routes:
@@ -33,6 +37,11 @@ class Routes:
 
     async def read(self, namespace: str, name: str) -> Json | None:
         return await self._store.get(namespace, name)
+
+    async def take(self, template: Template, live: Json) -> None:
+        """Make the ModelRoute the owner of a route that is left to it (see `ownership`), and change nothing else."""
+        operations = taking(live, template.name, template.owner_uid)
+        await self._store.json_patch(template.namespace, template.name, operations)
 
     async def ensure(self, template: Template, order: RouteOrder, live: Json | None, *, fenced: bool = True) -> Json:
         """Make the live route what `order` says and return it as it is then.

@@ -112,6 +112,14 @@ def test_what_the_api_server_takes_breaks_neither_schema_nor_rule(what: str, goo
             "spec.objectives[4].bad.labels.service",
             "lacks the closing bracket",
         ),
+        "one Service, with its own namespace written out once": (
+            both(
+                put("spec.models[1].backendRef", {"name": "llama-70b", "port": 8000, "namespace": "chat"}),
+                put("metadata.namespace", "chat"),
+            ),
+            "spec.models[1].backendRef",
+            "is that of large, as chat is the namespace where none is set",
+        ),
         "bad ones that are the same for all models": (
             put("spec.objectives[]", CUSTOM | {"bad": {"metric": "x"},
                                                "total": {"metric": "y", "labels": {"service": "$(backend)"}}}),

@@ -428,6 +428,27 @@ async def test_records_that_a_modelroute_of_the_same_name_left_behind_are_not_in
     assert [each["metadata"]["name"] for each in world.rollouts()] == ["support-1", "support-2"]
 
 
+async def test_two_models_on_one_service_are_told_also_where_one_writes_its_own_namespace_out() -> None:
+    world = World()
+    world.apply(
+        models=[
+            {"name": "large", "tier": "Large", "weight": 60, "backendRef": {"name": "llama", "port": 8000}},
+            {
+                "name": "small",
+                "tier": "Small",
+                "weight": 40,
+                "backendRef": {"name": "llama", "port": 8000, "namespace": NAMESPACE},
+            },
+        ]
+    )
+    await world.ticker().tick(NAMESPACE, NAME)
+
+    accepted = next(each for each in world.status["conditions"] if each["type"] == "Accepted")
+    assert (accepted["status"], accepted["reason"]) == ("False", "InvalidSpec")
+    assert "spec.models[1].backendRef: is that of large" in world.status["message"]
+    assert {each.kind for each in world.journal} <= {"modelroutes", "events"}
+
+
 def answers(problem: Problem | Exception) -> Callable[[Backend, str], Problem | None]:
     def answer(backend: Backend, field: str) -> Problem | None:
         if backend.name != "small-v1":

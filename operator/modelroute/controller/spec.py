@@ -179,12 +179,20 @@ def _objective_gaps(objective: Objective, at: str) -> list[Gap]:
 
 
 def indistinct_in(spec: ModelRouteSpec, namespace: str) -> Iterator[tuple[str, str]]:
-    """Custom counters that are the same series for two models, as (field, what to do).
+    """Backends, or else Custom counters, that are the same for two models, as (field, what to do).
 
-    Not a rule of the schema: that cannot see that the backends' namespaces, which are always asked for, tell them
-    apart.
+    Not a rule of the schema alone: that cannot see which namespace is the ModelRoute's own, nor that the backends'
+    namespaces, which are always asked for, tell counters apart.
     """
     backends = [backend_of(model.backend_ref, namespace) for model in spec.models]
+    for index, backend in enumerate(backends):
+        if (first := backends.index(backend)) != index:
+            yield (
+                f"spec.models[{index}].backendRef",
+                f"is that of {spec.models[first].name}, as {namespace} is the namespace where none is set, so their "
+                "requests could not be told apart: give each a Service of its own",
+            )
+            return
     arms = [
         reading.ArmQuery(model.name, backend.namespace, backend.name, backend.port or 0)
         for model, backend in zip(spec.models, backends, strict=True)

@@ -190,7 +190,7 @@ def test_there_are_never_two_leaders_whatever_stops_and_fails(seed: int) -> None
 async def test_what_could_never_have_its_lease_says_so_and_what_stands_by_has_no_problem() -> None:
     store, clock = Store(), Clock()
     first, second = lease(store, clock, "a"), lease(store, clock, "b")
-    assert first.problem == "the Lease system/modelroute could not be had yet: it was not asked for yet"
+    assert first.problem == "the Lease system/modelroute could not be had yet: the API server has not answered yet"
     store.down = True
     await first._tried()
     assert first.problem == "the Lease system/modelroute could not be had yet: down"

@@ -67,7 +67,7 @@ class Lease:
         self._renewed_at: float | None = None
         self._seen: tuple[str, float] | None = None
         self._holder = ""
-        self._unread: str | None = "it was not asked for yet"
+        self._unread: str | None = "the API server has not answered yet"
 
     def is_held(self) -> bool:
         """Whether this process may write. Safe to ask from any thread; false from the moment it cannot be sure."""

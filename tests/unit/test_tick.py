@@ -588,6 +588,7 @@ async def test_a_gateway_that_keeps_silent_is_asked_twice_a_minute_where_nothing
     await run_until(world, ticker, in_phase("Stable"))
     world.gateway_takes = False
     world.apply(large=100, small=0, hostnames=["another.example.com"])
+    await ticker.tick(NAMESPACE, NAME)
     assert await run_for(world, ticker, 20) >= 9, "silent anew: soon at first"
 
 

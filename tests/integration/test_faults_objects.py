@@ -24,7 +24,6 @@ from modelroute.controller.tick import Ticker
 from modelroute.errors import ModelRouteError
 
 Json = dict[str, Any]
-API_VERSION = "modelroute.dev/v1alpha1"
 HELD: Json = {"steps": [{**STEP, "progress": 50, "minDuration": "1h"}, {**STEP, "progress": 100}]}
 GATED: Json = {"steps": [{**STEP, "progress": 50, "approval": True}, {**STEP, "progress": 100}]}
 FAILING = {"small-v1": 0.5}
@@ -402,17 +401,16 @@ def test_there_is_a_record_of_each_version_of_the_engines_state() -> None:
 async def taken_over(live: LiveWorld, version: str) -> Json:
     """A ModelRoute whose rollout an operator with that engine began, and that today's looked at once; that record."""
     recorded: Json = json.loads(RECORDED[version].read_text(encoding="utf-8"))
-    spec: Json = recorded["spec"]
     status: Json = recorded["status"]
     assert json.loads(status["engineState"])["v"] == version
-    same = {"objectives": spec["objectives"], "rollout": {"steps": spec["steps"]}}
-    live.apply(small=0, **same)
-    await live.until(live.ticker(), in_phase("Stable"))
-    live.apply(small=40, **same)
-    owner = {key: live.get("modelroutes")["metadata"][key] for key in ("name", "uid")}
-    at = {"namespace": live.namespace, "ownerReferences": [{**owner, "apiVersion": API_VERSION, "kind": "ModelRoute"}]}
-    metadata = {**recorded["metadata"], **at}
-    live.stack.apply({"apiVersion": API_VERSION, "kind": "ModelRollout", "metadata": metadata, "spec": spec})
+    steps = {"steps": recorded["spec"]["steps"]}
+    await live.started(live.ticker(), objectives=recorded["spec"]["objectives"], rollout=steps)
+    (ours,) = live.rollouts()
+    delete_records(live)
+    # The revision names the namespace too.
+    spec = {**recorded["spec"], "revision": ours["spec"]["revision"]}
+    metadata = {key: ours["metadata"][key] for key in ("name", "namespace", "labels", "ownerReferences")}
+    live.stack.apply({"apiVersion": ours["apiVersion"], "kind": ours["kind"], "metadata": metadata, "spec": spec})
     patch_rollout_status(live, **status)
     live.now = datetime.fromisoformat(status["evidenceUntil"]).timestamp() + 2.0
     await live.tick(live.ticker())

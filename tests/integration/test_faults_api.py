@@ -90,7 +90,7 @@ OUTAGES = {
         when(Refuse(422), resource="modelroutes/status"), f"modelroutes/{NAME}/status: 422: injected", holds=False
     ),
     "the status of the ModelRollout is refused": Outage(
-        when(Refuse(422), resource="modelrollouts/status"), "/status: 422: injected"
+        when(Refuse(422), resource="modelrollouts/status"), "/status: 422: injected", reason="RolloutNotWritten"
     ),
     "events cannot be written": Outage(
         when(Refuse(500), resource="events"), "the event StepPassed could not be written", holds=False

@@ -193,7 +193,7 @@ def what_is_refused_is_forgotten_with_its_record(patch: Patch) -> None:
 
 
 def what_is_refused_is_tried_again(patch: Patch) -> None:
-    patch.setattr(resting, "_rolled_back", lambda _seen, _plan, _order: None)
+    patch.setattr(resting, "_rolled_back", lambda _seen, _order: None)
 
 
 def a_byte_too_many(patch: Patch) -> None:

@@ -31,40 +31,41 @@ async def persist(ports: Ports, seen: Seen, decision: Decision) -> None:
 
     And what an earlier look could not write, also where this one adds nothing.
     """
-    ahead = ports.unwritten.is_ahead((seen.route.metadata.namespace, seen.route.metadata.name), seen.rollout)
-    latest = decision.record or (seen.observation.record if ahead else None)
-    for record in (decision.guarded, latest):
-        if record is not None:
-            await _write(ports, seen, decision, record, insist=ahead and record is latest)
+    key = seen.route.metadata.namespace, seen.route.metadata.name
+    known = (seen.observation.record, seen.observation.promotion)
+    ahead = [each for each in known if each is not None and ports.unwritten.is_ahead(key, _rollout_of(seen, each))]
+    due = {each.attempt.name: each for each in (*ahead, decision.guarded, decision.record) if each is not None}
+    for record in due.values():
+        await _write(ports, seen, decision, record)
 
 
-async def _write(ports: Ports, seen: Seen, decision: Decision, record: Record, *, insist: bool) -> None:
-    """`insist`: also where that changes nothing of what was read, which is then not what is written."""
-    if decision.fresh and record is decision.record:
-        rollout = await _begin(ports, seen, record)
-    else:
-        rollout = next(each for each in seen.rollouts if each["metadata"]["name"] == record.attempt.name)
+def _rollout_of(seen: Seen, record: Record) -> Json:
+    return next(each for each in seen.rollouts if each["metadata"]["name"] == record.attempt.name)
+
+
+async def _write(ports: Ports, seen: Seen, decision: Decision, record: Record) -> None:
+    fresh = decision.fresh and record is decision.record
+    rollout = await _begin(ports, seen, record) if fresh else _rollout_of(seen, record)
     before = parse(ModelRolloutStatus, rollout.get("status") or {})
-    namespace = seen.route.metadata.namespace
+    namespace, name = seen.route.metadata.namespace, seen.route.metadata.name
     status = updated(status_of(record, before), _told(seen, decision, record, before)).to_wire()
-    if status == before.to_wire() and not insist:
+    if status == before.to_wire() and not ports.unwritten.is_ahead((namespace, name), rollout):
         return
     body = {**rollout, "status": status}
     await ports.model_rollouts.replace_status(namespace, rollout["metadata"]["name"], body)
 
 
 def with_evidence(seen: Seen, record: Record | None) -> Json | None:
-    """The latest ModelRollout with what was counted, as `record` has it, and nothing decided; None where there is none
-    or it would be too large.
-    """
-    if record is None or seen.rollout is None:
+    """The ModelRollout of `record` with what was counted, and nothing decided; None where it would be too large."""
+    if record is None:
         return None
-    before = parse(ModelRolloutStatus, seen.rollout.get("status") or {})
+    rollout = _rollout_of(seen, record)
+    before = parse(ModelRolloutStatus, rollout.get("status") or {})
     try:
         status = updated(status_of(record, before), _history(seen, record, before))
     except Invalid:
         return None
-    return {**seen.rollout, "status": status.to_wire()}
+    return {**rollout, "status": status.to_wire()}
 
 
 def _told(seen: Seen, decision: Decision, record: Record, before: ModelRolloutStatus) -> dict[str, object]:

@@ -10,17 +10,19 @@ from modelroute.rollout.observation import Observation
 
 
 def looked(seen: Observation, now: float) -> Record | None:
-    """The record that was seen with what was counted since; None where nobody is watched."""
+    """The attempt under way or the guarded promotion, with what was counted since; None where nobody is watched."""
     record = seen.record
     if record is None:
         return None
     match record.progress.stage:
         case Stage.PROGRESSING:
             return under_way.looked(seen, record, now)
-        case Stage.PROMOTED:
-            # What its guard reports is told, whether it can be written or not.
-            return watching.watch(seen, now).record or watching.looked(seen, record, now)
-        case Stage.ROLLING_BACK | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
+        case Stage.ROLLING_BACK:
             return None
+        case Stage.PROMOTED | Stage.ROLLED_BACK | Stage.SUPERSEDED | Stage.ABORTED:
+            if seen.promotion is None:
+                return None
+            # What its guard reports is told, whether it can be written or not.
+            return watching.watch(seen, now).record or watching.looked(seen, seen.promotion, now)
         case other:
             assert_never(other)

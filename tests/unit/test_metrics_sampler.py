@@ -318,6 +318,39 @@ async def test_samples_that_arrive_late_are_waited_for_and_none_is_lost(
         assert sum(window.outcomes["safety", "small"].absolute for window in windows) == 5400
 
 
+class ByTurns(FakePrometheus):
+    """Two replicas behind one address, the second of which scrapes `apart_s` later; `turn` says who answers."""
+
+    def __init__(self, apart_s: float) -> None:
+        super().__init__()
+        self.turn = 0
+        self.replicas = []
+        for place in range(2):
+            times = [t + place * apart_s for t in TIMES]
+            small = [float(round(10 * (t - TIMES[0]))) for t in times]
+            traefik = FakeTraefik(times).requests(traefik_service("llama-8b", index=1), "200", small)
+            self.replicas.append(FakePrometheus(*traefik.series))
+
+    def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        return self.replicas[self.turn].samples(expression, at)
+
+
+@pytest.mark.parametrize("turns", [[0] * 10, [0, 1] * 5, [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]])
+async def test_two_replicas_that_answer_by_turns_are_noticed_and_one_of_them_is_not(
+    executor: ThreadPoolExecutor, turns: list[int]
+) -> None:
+    store = ByTurns(apart_s=1.5)
+    sampler = sampler_of(store, executor)
+    windows: list[WindowReading] = []
+    for place, store.turn in enumerate(turns):
+        windows += await sampler.read(replace(QUERY, since=T0 + 5 * place, until=T0 + 5 * place + 5))
+
+    changed = [place > 0 and turns[place - 1] != turn for place, turn in enumerate(turns)]
+    assert [bool(window.unknown) for window in windows] == changed
+    assert {each.reason for window in windows for each in window.unknown} <= {Reason.REPLICAS_DIFFER}
+    assert {window.completions["small"] for window in windows if not window.unknown} == {50}
+
+
 class OneShardBehind(Lagging):
     """All arrives at once but the series with these labels, which come `lag_s` later: a shard of a remote write."""
 

@@ -48,6 +48,11 @@ class Counter:
         """The samples in (`after`, `until`]."""
         return self.samples[_place(self.samples, after) : _place(self.samples, until)]
 
+    def last_at(self, t: float) -> Sample | None:
+        """The last sample up to `t`."""
+        place = _place(self.samples, t)
+        return self.samples[place - 1] if place else None
+
 
 def valid_count(value: float) -> bool:
     """A counter's value: finite and not negative."""
@@ -159,8 +164,7 @@ def behind(
 
 def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
     """Is the counter's value at `edge` not the one of its process' last scrape up to there, and not known to be?"""
-    place = _place(counter.samples, edge)
-    last = counter.samples[place - 1] if place else None
+    last = counter.last_at(edge)
     life = span.life_at(last.t) if last and last.t > span.horizon else None
     if last is None or life is None:
         return False
@@ -170,8 +174,8 @@ def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
         return False
     if span.strict and edge == span.end:
         return True
-    after = counter.samples[place] if place < len(counter.samples) else None
-    if after is None or after.t - last.t > span.gone_s or after.value < last.value:
+    after = next(iter(counter.within(edge, last.t + span.gone_s)), None)
+    if after is None or after.value < last.value:
         return False
     return after.t > life.until or span.life_at(after.t) is life
 

@@ -26,6 +26,7 @@ from modelroute.metrics.judge import Judge
 from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import RouteQuery, WindowReading
 from modelroute.metrics.scrapes import Series, window_end_for
+from modelroute.metrics.seams import Seams
 from modelroute.metrics.sources import Preset, Samples, Source
 from modelroute.metrics.traefik import Traefik
 from modelroute.metrics.windows import Reader, unknown_window
@@ -72,6 +73,7 @@ class Sampler:
         self._in_flight = 0
         self._outage = Outage()
         self._routes: dict[tuple[str, str, str], float] = {}
+        self._seams = Seams()
         self._swept = clock()
 
     async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
@@ -127,6 +129,7 @@ class Sampler:
         if now - self._swept > IDENTITY_KEPT_S:
             self._swept = now
             self._routes = {route: asked for route, asked in self._routes.items() if now - asked <= IDENTITY_KEPT_S}
+            self._seams.keep((namespace, name) for _, namespace, name in self._routes)
         self._routes[self._preset.identity(query), query.namespace, query.route] = now
 
     async def _answer_soon(self, key: tuple[float, float], batch: _Batch) -> list[_Answer]:
@@ -136,7 +139,9 @@ class Sampler:
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
         # What comes after the windows shows that they are whole; more than this shows nothing more.
-        at = max(until, min(self._clock(), until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s))
+        at = min(self._clock(), until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s)
+        # In whole seconds, so that all reads begin at one place in the scrapes: Thanos takes whose come first there.
+        at = max(until, math.floor(at))
         asking = Asking(
             self._store,
             self._executor,
@@ -201,10 +206,12 @@ class Sampler:
     ) -> Iterator[WindowReading]:
         """The windows up to the first whose scrapes are not all there yet."""
         now, gateway = self._clock(), self._preset.sources(query).keys()
+        gateways = {name: samples[name] for name in gateway}
         for start, end in pairwise(cuts):
             match self._reader.ripeness(samples, start, end, gateway=gateway, now=now):
                 case scrapes.Ripeness.RIPE:
-                    yield self._reader.read(query, samples, start, end)
+                    torn = self._seams.torn((query.namespace, query.route), gateways, start, end)
+                    yield unknown_window(start, end, torn) if torn else self._reader.read(query, samples, start, end)
                 case scrapes.Ripeness.UNRIPE:
                     return
                 case scrapes.Ripeness.SPOILT:

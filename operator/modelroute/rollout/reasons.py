@@ -42,6 +42,7 @@ class Reason(StrEnum):
     LATE_DATA = "LateData"
     NOT_A_NUMBER = "NotANumber"
     AMBIGUOUS_SERIES = "AmbiguousSeries"
+    REPLICAS_DIFFER = "ReplicasDiffer"
     COUNTERS_DISAGREE = "CountersDisagree"
     HISTOGRAM_CHANGED = "HistogramChanged"
     JUDGE_SILENT = "JudgeSilent"

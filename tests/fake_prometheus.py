@@ -5,6 +5,7 @@ It reads the selectors with a parser of its own, so that a name that broke out o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -57,12 +58,15 @@ def _string(text: str) -> tuple[str, str]:
 
 
 class FakePrometheus:
-    """Holds series; `asked` are the expressions it was asked, `fails` is raised for metrics by name."""
+    """Holds series; `asked` are the expressions it was asked, `fails` is raised for metrics by name, what was scraped
+    after `scraped_until` is yet to come.
+    """
 
     def __init__(self, *held: Series) -> None:
         self.held = list(held)
         self.asked: list[str] = []
         self.fails: dict[str, Unavailable] = {}
+        self.scraped_until = math.inf
 
     def add(self, *more: Series) -> None:
         self.held += more
@@ -76,7 +80,7 @@ class FakePrometheus:
         for each in self.held:
             if each.labels["__name__"] != name or not all(_matches(each.labels, *one) for one in matchers):
                 continue
-            samples = tuple(sample for sample in each.samples if at - range_s < sample.t <= at)
+            samples = tuple(sample for sample in each.samples if at - range_s < sample.t <= min(at, self.scraped_until))
             if samples:
                 found.append(Series(each.labels, samples))
         return tuple(found)

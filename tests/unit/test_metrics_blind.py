@@ -15,7 +15,7 @@ from tests.fakes import NAME, NAMESPACE, STEP, T0, Prometheus, World, in_phase, 
 from modelroute.analysis.design import Outcomes
 from modelroute.controller import looking
 from modelroute.controller.tick import Ticker
-from modelroute.metrics.prometheus import PrometheusServer
+from modelroute.metrics.prometheus import ClockBehind, PrometheusServer
 from modelroute.metrics.reading import RouteQuery
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.scrapes import Series
@@ -254,6 +254,23 @@ async def test_min_requests_are_those_that_every_objective_knows() -> None:
 
     await run_until(world, ticker, left)
     assert "safety is known for 20 of 40 requests by small" in seen
+
+
+class Behind(Prometheus):
+    """Prometheus has what is yet to come."""
+
+    async def read(self, query: RouteQuery) -> tuple[WindowReading, ...]:
+        raise ClockBehind("the operator's clock is at least 9 s behind Prometheus's: nothing is counted")
+
+
+async def test_a_clock_that_is_behind_prometheuss_is_told() -> None:
+    world = World()
+    world.apply()
+    await run(world, world_again(world, Behind(world)), 30)
+
+    assert world.weights() == {"large-v1": 10_000}
+    assert condition(world, "MetricsAvailable")["reason"] == "ClockBehind"
+    assert "the operator's clock is at least 9 s behind" in world.status["message"]
 
 
 class Silent(Prometheus):

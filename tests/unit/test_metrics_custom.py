@@ -307,6 +307,7 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
 
     async def asked(one: RouteQuery) -> tuple[WindowReading, ...]:
         store = FakePrometheus(*held)
+        store.scraped_until = one.until + 10
         return await Sampler(server, executor, store=store, clock=lambda: one.until + 10, batch_wait_s=0.0).read(one)
 
     together = await asked(query)

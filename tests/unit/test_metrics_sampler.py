@@ -14,7 +14,7 @@ from tests.fake_prometheus import T0, FakeJudge, FakePrometheus, FakeTraefik, pa
 from modelroute.analysis.design import Outcomes
 from modelroute.errors import Unavailable
 from modelroute.metrics import asking
-from modelroute.metrics.prometheus import AnswerTooLarge, PrometheusServer, QueryWarning, Unreachable
+from modelroute.metrics.prometheus import AnswerTooLarge, ClockBehind, PrometheusServer, QueryWarning, Unreachable
 from modelroute.metrics.reading import ArmQuery, CounterQuery, Metric, ObjectiveQuery, RouteQuery, WindowReading
 from modelroute.metrics.sampler import Sampler
 from modelroute.metrics.scrapes import Series
@@ -49,6 +49,7 @@ def gateway(route: str = "support-chat", small: float = 3) -> FakeTraefik:
 
 
 def sampler_of(store: FakePrometheus, executor: ThreadPoolExecutor, *, now: float = FAR) -> Sampler:
+    store.scraped_until = now
     return Sampler(SERVER, executor, store=store, clock=lambda: now, batch_wait_s=0.01)
 
 
@@ -110,6 +111,21 @@ async def test_a_window_read_again_alone_or_by_another_process_is_the_same(execu
         alone += soon or await sampler_of(FakePrometheus(*held), executor, now=one.until + 30).read(one)
     assert list(together) == alone
     assert {each.reason for window in together for each in window.unknown} >= {Reason.SCRAPE_GAP, Reason.JUDGE_SILENT}
+
+
+@pytest.mark.parametrize(("behind_s", "told"), [(4.0, False), (9.0, True), (90.0, True)])
+async def test_by_a_clock_that_is_behind_prometheuss_nothing_is_counted(
+    executor: ThreadPoolExecutor, behind_s: float, told: bool
+) -> None:
+    store = FakePrometheus(*gateway().series)
+    sampler = sampler_of(store, executor, now=T0 + 100)
+    store.scraped_until = T0 + 100 + behind_s
+    query = replace(QUERY, since=T0 + 85, until=T0 + 90)
+    if told:
+        with pytest.raises(ClockBehind, match=r"the operator's clock is at least \d+ s behind Prometheus's"):
+            await sampler.read(query)
+    else:
+        assert len(await sampler.read(query)) == 1
 
 
 async def test_routes_that_ask_at_once_share_their_questions(executor: ThreadPoolExecutor) -> None:

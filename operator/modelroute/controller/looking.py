@@ -11,6 +11,7 @@ from modelroute.controller.ports import Ports
 from modelroute.controller.spec import query_of
 from modelroute.errors import Invalid, Unavailable
 from modelroute.gateway.render import Template
+from modelroute.metrics.prometheus import ClockBehind
 from modelroute.metrics.reading import ArmQuery, ObjectiveQuery, RouteQuery
 from modelroute.metrics.sampler import most_windows
 from modelroute.metrics.scrapes import window_end_for
@@ -150,6 +151,8 @@ async def look_for(ports: Ports, server: str, query: RouteQuery | None, terms: T
     except TimeoutError:
         message = f"Prometheus {server} did not answer within {LOOK_DEADLINE_S:.0f} s"
         return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, message))
+    except ClockBehind as error:
+        return Look(until, problem=Unknown(Reason.CLOCK_BEHIND, _named(server, error)))
     except Unavailable as error:
         return Look(until, problem=Unknown(Reason.PROMETHEUS_UNAVAILABLE, _named(server, error)))
     except Invalid as error:

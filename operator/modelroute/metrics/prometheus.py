@@ -71,6 +71,10 @@ class QueryWarning(Unavailable):
     """Prometheus answered with warnings: parts of the data may be missing, so nothing is known."""
 
 
+class ClockBehind(Unavailable):
+    """Prometheus has what is yet to come by the operator's clock: by that, nobody can say when anything was."""
+
+
 class AnswerTooLarge(Unavailable):
     """The body was above the cap: ask for less at once."""
 

@@ -23,7 +23,14 @@ from modelroute.errors import Unavailable
 from modelroute.metrics import cutting, scrapes
 from modelroute.metrics.asking import Asking, Found, Outage, SampleStore
 from modelroute.metrics.judge import Judge
-from modelroute.metrics.prometheus import AnswerTooLarge, Prometheus, PrometheusServer, QueryWarning, Unreachable
+from modelroute.metrics.prometheus import (
+    AnswerTooLarge,
+    ClockBehind,
+    Prometheus,
+    PrometheusServer,
+    QueryWarning,
+    Unreachable,
+)
 from modelroute.metrics.reading import RouteQuery, WindowReading
 from modelroute.metrics.scrapes import Series, window_end_for
 from modelroute.metrics.seams import Seams
@@ -37,6 +44,9 @@ __all__ = ["Prometheus", "PrometheusServer", "SampleStore", "Sampler", "most_win
 MAX_WINDOWS = 20
 MAX_SPAN_S = 600.0
 """Of one read, whichever is less."""
+
+CLOCK_OFF_S = 5.0
+"""A scrape so much later than the operator's clock says that this is behind Prometheus's."""
 
 IDENTITY_KEPT_S = 3600.0
 """How long a route is remembered after its last read, in case another one has the same name in the metrics."""
@@ -138,8 +148,9 @@ class Sampler:
         sources = [self._reader.sources(query) for query in batch.queries]
         since, until = key
         reach_s = max(self._reader.reach_s(query) for query in batch.queries)
-        # What comes after the windows shows that they are whole; more than this shows nothing more.
-        at = min(self._clock(), until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s)
+        # What comes after the windows shows that they are whole; more than this shows nothing more. Not only up to
+        # now: what is there later shows that our clock is behind.
+        at = until + (scrapes.GONE_AFTER_SCRAPES + 1) * self._scrape_interval_s
         # In whole seconds, so that all reads begin at one place in the scrapes: Thanos takes whose come first there.
         at = max(until, math.floor(at))
         asking = Asking(
@@ -153,12 +164,18 @@ class Sampler:
         every = [source for by_name in sources for source in by_name.values()]
         counters, targets = await asyncio.gather(asking.ask(source.counters for source in every), asking.targets(every))
         beside = await asking.beside({each.counters: counters[each.counters] for each in every if not each.targets})
+        brought = _Brought(counters, targets, beside)
+        now = self._clock()
+        if (behind_s := brought.newest - now) > CLOCK_OFF_S:
+            # When a split went live is known by the operator's clock: what came before would count as the split's.
+            message = f"the operator's clock is at least {behind_s:.0f} s behind Prometheus's: nothing is counted"
+            return [ClockBehind(message)] * len(batch.queries)
         return await asyncio.get_running_loop().run_in_executor(
             self._executor,
             self._answers,
             batch.queries,
             sources,
-            _Brought(counters, targets, beside),
+            brought,
             self._by_identity(),
         )
 
@@ -249,6 +266,12 @@ class _Brought:
         """The processes and the counters of a source."""
         processes = self.beside[source.counters] if source.targets is None else self.targets[source.targets]
         return processes, self.counters[source.counters]
+
+    @property
+    def newest(self) -> float:
+        """The latest scrape of anything, unix seconds."""
+        found = (each for part in (self.targets, self.beside) for each in part.values() if isinstance(each, tuple))
+        return max((series.samples[-1].t for each in found for series in each if series.samples), default=-math.inf)
 
 
 @dataclass(slots=True)

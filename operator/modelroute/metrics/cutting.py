@@ -89,7 +89,10 @@ class Span:
 
     def life_at(self, t: float) -> Life | None:
         """Whose a sample is: where one process was scraped before and after it, that one's."""
-        return next((life for life in self.lives if life.times[0] <= t <= life.until), None)
+        for life in self.lives:
+            if life.times[0] <= t <= life.until:
+                return life
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from modelroute.metrics.cutting import START_JITTER_S, Life, Problem, Span, Step
 from modelroute.metrics.scrapes import (
@@ -39,6 +39,10 @@ class Counter:
     labels: Mapping[str, str]
     target: TargetId
     samples: tuple[Sample, ...]
+    times: tuple[float, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "times", tuple(sample.t for sample in self.samples))
 
     @property
     def name(self) -> str:
@@ -46,11 +50,11 @@ class Counter:
 
     def within(self, after: float, until: float) -> tuple[Sample, ...]:
         """The samples in (`after`, `until`]."""
-        return self.samples[_place(self.samples, after) : _place(self.samples, until)]
+        return self.samples[bisect_right(self.times, after) : bisect_right(self.times, until)]
 
     def last_at(self, t: float) -> Sample | None:
         """The last sample up to `t`."""
-        place = _place(self.samples, t)
+        place = bisect_right(self.times, t)
         return self.samples[place - 1] if place else None
 
 
@@ -165,8 +169,10 @@ def behind(
 def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
     """Is the counter's value at `edge` not the one of its process' last scrape up to there, and not known to be?"""
     last = counter.last_at(edge)
-    life = span.life_at(last.t) if last and last.t > span.horizon else None
-    if last is None or life is None:
+    if last is None or last.t >= span.lives[-1].times[-1]:
+        return False
+    life = span.life_at(last.t) if last.t > span.horizon else None
+    if life is None:
         return False
     # One that comes from another replica's scrapes has one of ours after each of its own.
     most = 0 if last.t in life.times else 1
@@ -178,8 +184,3 @@ def _is_lost(counter: Counter, span: Span, edge: float) -> bool:
     if after is None or after.value < last.value:
         return False
     return after.t > life.until or span.life_at(after.t) is life
-
-
-def _place(samples: Sequence[Sample], t: float) -> int:
-    """How many samples there are up to `t`."""
-    return bisect_right(samples, t, key=lambda sample: sample.t)

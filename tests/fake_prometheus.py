@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from modelroute.errors import Unavailable
 from modelroute.metrics.scrapes import Sample, Series
@@ -67,6 +67,8 @@ class FakePrometheus:
         self.asked: list[str] = []
         self.fails: dict[str, Unavailable] = {}
         self.scraped_until = math.inf
+        self.server_time: Callable[[], float] = lambda: math.inf
+        """Its own clock; as it is, never behind that of whoever asks."""
 
     def add(self, *more: Series) -> None:
         self.held += more

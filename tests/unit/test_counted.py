@@ -102,6 +102,9 @@ class Samples:
             raise self._answer
         return self._answer
 
+    def server_time(self) -> float:
+        return 7.0
+
 
 @pytest.mark.parametrize(
     ("answer", "outcome"),
@@ -119,6 +122,13 @@ def test_a_query_is_counted_by_its_server_and_how_it_ended(answer: Any, outcome:
 
     assert read(telemetry, "prometheus_queries_total", server="default", outcome=outcome) == 1
     assert read(telemetry, "prometheus_query_duration_seconds_count", server="default") == 1
+
+
+def test_a_question_for_the_servers_time_is_counted_as_a_query() -> None:
+    telemetry = Telemetry()
+
+    assert CountedSamples(Samples(()), "default", telemetry).server_time() == 7.0
+    assert read(telemetry, "prometheus_queries_total", server="default", outcome="ok") == 1
 
 
 class Announcing:

@@ -111,6 +111,20 @@ def test_raw_samples_are_asked_for_in_a_body_and_read() -> None:
     assert "authorization" not in headers
 
 
+def test_the_servers_own_clock_is_asked_for_at_no_time_of_ours() -> None:
+    said = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[5, "5"]]}]}}
+    with serving(saying(said)) as served:
+        assert served.prometheus().server_time() == 5.0
+    assert parse_qs(served.requests[0][3]) == {"query": ["vector(time())[1s:1s]"]}
+
+
+@pytest.mark.parametrize("result", [[], [{"metric": {}, "values": []}]])
+def test_a_server_that_does_not_say_what_time_it_is_is_unavailable(result: list[object]) -> None:
+    said = {"status": "success", "data": {"resultType": "matrix", "result": result}}
+    with serving(saying(said)) as served, pytest.raises(Unavailable, match="what time it is"):
+        served.prometheus().server_time()
+
+
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])
 def test_values_that_are_no_numbers_are_kept_for_the_ledger_to_refuse(value: str) -> None:
     body = json.loads(json.dumps(GOOD).replace('"1"', f'"{value}"'))

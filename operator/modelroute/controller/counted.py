@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 from modelroute.cluster.client import Configuration, Json, Kind, Objects
 from modelroute.controller import families
@@ -17,6 +18,7 @@ from modelroute.metrics.scrapes import Series
 from modelroute.rollout.decision import Announcement
 
 Clock = Callable[[], float]
+Answer = TypeVar("Answer")
 
 
 class CountedObjects(Objects):
@@ -92,9 +94,15 @@ class CountedSamples:
         self._monotonic = monotonic
 
     def samples(self, expression: str, at: float) -> tuple[Series, ...]:
+        return self._counted(lambda: self._store.samples(expression, at))
+
+    def server_time(self) -> float:
+        return self._counted(self._store.server_time)
+
+    def _counted(self, ask: Callable[[], Answer]) -> Answer:
         began, outcome = self._monotonic(), "unavailable"
         try:
-            found = self._store.samples(expression, at)
+            found = ask()
             outcome = "ok"
         except QueryWarning:
             outcome = "warning"

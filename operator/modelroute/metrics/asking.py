@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from modelroute.errors import Unavailable
 from modelroute.metrics import scrapes
@@ -21,6 +21,7 @@ MAX_QUESTION_SIZE = 16_000
 MAX_INSTANCES = 200
 """Above it, the processes of whole jobs are asked for, and those of other instances thrown away."""
 
+Answer = TypeVar("Answer")
 Found = Mapping[Question, tuple[Series, ...] | Unavailable]
 
 
@@ -29,6 +30,9 @@ class SampleStore(Protocol):
 
     def samples(self, expression: str, at: float) -> tuple[Series, ...]:
         """The samples of a range selector at unix seconds `at`; raises Unavailable."""
+
+    def server_time(self) -> float:
+        """What the server's own clock says, unix seconds; raises Unavailable."""
 
 
 class Outage:
@@ -94,6 +98,11 @@ class Asking:
         started = await self.ask(wanted.values())
         return {question: started[wanted[question]] if question in wanted else seen for question, seen in found.items()}
 
+    async def server_time(self) -> float:
+        """What the server's own clock says, unix seconds. Raises Unavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._unless_out, self._store.server_time)
+
     async def _processes(self, seen: Sequence[Series], own: frozenset[str]) -> tuple[Series, ...] | Unavailable:
         if not seen:
             return ()
@@ -136,15 +145,7 @@ class Asking:
         return {**halves[0], **halves[1]}
 
     def _fetch(self, union: Question, parts: tuple[Question, ...]) -> dict[Question, tuple[Series, ...] | Unavailable]:
-        if (known := self._outage.error) is not None and self._outage.count > self._outages_before:
-            # It stopped answering while this one stood in the queue: asking would only keep the others waiting.
-            raise Unreachable(*known.args)
-        try:
-            series = self._store.samples(selector(union, self._matchers) + self._range, self._at)
-        except Unreachable as error:
-            self._outage.began(error)
-            raise
-        self._outage.ended()
+        series = self._unless_out(lambda: self._store.samples(selector(union, self._matchers) + self._range, self._at))
         # Many series differ in nothing that is asked for: each combination is looked at once.
         alike: dict[tuple[str, ...], list[Series]] = {}
         for each in series:
@@ -158,6 +159,18 @@ class Asking:
             return tuple(each for group in alike.values() if part.admits(group[0].labels) for each in group)
 
         return {part: admitted(part) for part in parts}
+
+    def _unless_out(self, ask: Callable[[], Answer]) -> Answer:
+        if (known := self._outage.error) is not None and self._outage.count > self._outages_before:
+            # It stopped answering while this one stood in the queue: asking would only keep the others waiting.
+            raise Unreachable(*known.args)
+        try:
+            answer = ask()
+        except Unreachable as error:
+            self._outage.began(error)
+            raise
+        self._outage.ended()
+        return answer
 
 
 def _processes_of(seen: Sequence[Series]) -> Question:

@@ -26,6 +26,8 @@ from modelroute.errors import Invalid, Unavailable
 from modelroute.metrics.scrapes import Sample, Series
 
 _CHUNK_BYTES = 64 * 1024
+# As raw samples, like all that is asked; evaluated at no given time, so by the server's clock.
+_OWN_TIME = "vector(time())[1s:1s]"
 # What Prometheus says of an error in one word; anything else in a body is not repeated.
 _ERROR_TYPES = frozenset(
     {"bad_data", "timeout", "canceled", "execution", "internal", "unavailable", "not_found", "not_acceptable"}
@@ -93,8 +95,18 @@ class Prometheus:
         Raises Unavailable where there is no answer to rely on; QueryWarning and AnswerTooLarge are among
         them.
         """
+        return self._asked(expression, {"time": f"{at:.3f}"})
+
+    def server_time(self) -> float:
+        """What the server's own clock says, in whole unix seconds. Raises Unavailable."""
+        found = self._asked(_OWN_TIME, {})
+        if not found or not found[-1].samples:
+            raise Unavailable(f"Prometheus {self._server.name} does not say what time it is")
+        return found[-1].samples[-1].value
+
+    def _asked(self, expression: str, params: dict[str, str]) -> tuple[Series, ...]:
         try:
-            result = self._client.custom_query(expression, params={"time": f"{at:.3f}"})
+            result = self._client.custom_query(expression, params=params)
         except PrometheusApiClientException:
             raise Unavailable(f"Prometheus {self._server.name} did not answer with success") from None
         try:

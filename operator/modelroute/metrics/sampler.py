@@ -7,6 +7,9 @@
 Windows come oldest first, only complete ones, and at most `MAX_WINDOWS` of them; whoever asked comes back for
 the rest, also for one whose scrapes are not all there yet. A transport failure raises Unavailable and consumes
 nothing: Prometheus keeps the samples. What the samples cannot tell is in the readings as Unknown.
+
+A window later than any scrape is over once Prometheus's own clock says so: by an operator's clock that is ahead,
+windows that are yet to come would be read as empty, and never again.
 """
 
 from __future__ import annotations
@@ -170,6 +173,12 @@ class Sampler:
             # When a split went live is known by the operator's clock: what came before would count as the split's.
             message = f"the operator's clock is at least {behind_s:.0f} s behind Prometheus's: nothing is counted"
             return [ClockBehind(message)] * len(batch.queries)
+        if brought.newest <= until:
+            # Nothing shows that the windows are over but the operator's clock, which may be ahead.
+            try:
+                now = min(now, await asking.server_time())
+            except Unavailable as error:
+                return [error] * len(batch.queries)
         return await asyncio.get_running_loop().run_in_executor(
             self._executor,
             self._answers,
@@ -177,6 +186,7 @@ class Sampler:
             sources,
             brought,
             self._by_identity(),
+            now,
         )
 
     def _answers(
@@ -185,9 +195,10 @@ class Sampler:
         sources: Sequence[Mapping[str, Source]],
         brought: _Brought,
         routes: _Routes,
+        now: float,
     ) -> list[_Answer]:
         return [
-            self._answer(query, by_name, brought, self._two_routes_as_one(query, routes))
+            self._answer(query, by_name, brought, self._two_routes_as_one(query, routes), now)
             for query, by_name in zip(queries, sources, strict=True)
         ]
 
@@ -197,6 +208,7 @@ class Sampler:
         sources: Mapping[str, Source],
         brought: _Brought,
         problem: cutting.Problem | None,
+        now: float,
     ) -> _Answer:
         samples: dict[str, Samples] = {}
         for name, source in sources.items():
@@ -213,16 +225,16 @@ class Sampler:
                     else Samples.of(processes, series, source.own)
                 )
         windows = round((query.until - query.since) / query.window_s)
-        cuts = [query.since + place * query.window_s for place in range(windows + 1)]
+        cuts = [cut for place in range(windows + 1) if (cut := query.since + place * query.window_s) <= now]
         if problem:
             return tuple(unknown_window(start, end, problem) for start, end in pairwise(cuts))
-        return tuple(self._ripe(query, samples, cuts))
+        return tuple(self._ripe(query, samples, cuts, now))
 
     def _ripe(
-        self, query: RouteQuery, samples: Mapping[str, Samples], cuts: Sequence[float]
+        self, query: RouteQuery, samples: Mapping[str, Samples], cuts: Sequence[float], now: float
     ) -> Iterator[WindowReading]:
-        """The windows up to the first whose scrapes are not all there yet."""
-        now, gateway = self._clock(), self._preset.sources(query).keys()
+        """The windows up to the first whose scrapes are not all there yet at `now`, unix seconds."""
+        gateway = self._preset.sources(query).keys()
         gateways = {name: samples[name] for name in gateway}
         for start, end in pairwise(cuts):
             match self._reader.ripeness(samples, start, end, gateway=gateway, now=now):

@@ -20,6 +20,8 @@ ONE_SIGMA = 0.16
 
 LATE_SCRAPES = 5
 """After so many scrapes a target that others outlive counts as gone: what is whole comes no later than that."""
+AHEAD_S = 60.0
+"""By so much more nothing is late but by a clock that is wrong."""
 
 
 def evidence_is_current(view: View) -> Lack | None:
@@ -34,10 +36,11 @@ def evidence_is_current(view: View) -> Lack | None:
         message = f"reading what was counted meanwhile, {duration(behind_s)} to go"
         return Lack(Phase.PROGRESSING, Reason.COLLECTING_EVIDENCE, message, 0.0)
     if behind_s > late_s:
-        message = (
-            "the scrapes that complete the last windows are not in Prometheus yet; a target that does not come back is"
-            " waited for, for five scrapes"
-        )
+        message = "the scrapes that complete the last windows are not in Prometheus yet; "
+        if behind_s > AHEAD_S + late_s:
+            message += "by the operator's clock they are long overdue: is it ahead of Prometheus's?"
+        else:
+            message += "a target that does not come back is waited for, for five scrapes"
         return Lack(Phase.PROGRESSING, Reason.LATE_DATA, message, view.seen.terms.scrape_interval_s)
     gating = {o.name for o in view.record.attempt.design.objectives if o.action is not Action.REPORT}
     for unknown in progress.unknown:

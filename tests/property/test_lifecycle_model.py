@@ -1,6 +1,6 @@
 """Random people, verdicts, gateways, faults, restarts and time, played against what has to hold after every tick.
 
-`MODELROUTE_LONG=1` plays more and longer, `MODELROUTE_EXAMPLES` of them (300).
+`MODELROUTE_LONG=1` plays more and longer, `MODELROUTE_EXAMPLES` of them (300), and others each time: `make plays`.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class Surroundings(World):
     rejects: bool = False
     past: dict[tuple[str, str, str], Json] | None = None
     ordered: list[Mapping[str, int]] = field(default_factory=list)
+    standing: list[Json | None] = field(default_factory=list)
+    """For each order, the last ModelRollout that had begun when it was given, as it was written then."""
     carried: Mapping[str, int] = field(default_factory=dict)
     live_since: float | None = None
 
@@ -152,9 +154,19 @@ class Surroundings(World):
             # A route is made empty first, and serves nothing then.
             if weights := self.weights():
                 self.ordered.append(weights)
+                self.standing.append(copy.deepcopy(self.latest()))
             return answer
 
         return World.write(self, write, noted)
+
+    def begun(self) -> Iterator[Json]:
+        """In their turns: a promotion that the guard took back is the latest again."""
+        begun = (each for each in self.rollouts() if (each.get("status") or {}).get("phase"))
+        return iter(sorted(begun, key=turn_of))
+
+    def latest(self) -> Json | None:
+        """The last ModelRollout that has begun."""
+        return ([None, *self.begun()])[-1]
 
     def the_gateway(self, *, takes: bool = False, rejects: bool = False) -> None:
         self.gateway_takes, self.rejects = takes, rejects
@@ -164,6 +176,33 @@ class Surroundings(World):
 
 def _rejecting(parent: Json) -> Json:
     return {**parent, "conditions": [{**each, "status": "False"} for each in parent["conditions"]]}
+
+
+def _version(body: Json | None) -> str:
+    return str(((body or {}).get("metadata") or {}).get("resourceVersion", ""))
+
+
+def _asked(record: Json, stage: Stage | None = None) -> dict[str, float]:
+    """The weights, before they are rounded, that a ModelRollout asks for by Service: in its stage, or in another."""
+    spec, stage = record["spec"], stage or Stage(record["status"]["phase"])
+    progress = {Stage.PROGRESSING: spec["steps"][record["status"].get("stepIndex", 0)]["progress"], Stage.PROMOTED: 100}
+    services = {arm["name"]: arm["backendRef"]["name"] for arm in spec["arms"]}
+    start, end = ({share["arm"]: share["weight"] for share in spec[key]} for key in ("from", "to"))
+    way = progress.get(stage, 0) / 100
+    return {name: start.get(arm, 0) + way * (end.get(arm, 0) - start.get(arm, 0)) for arm, name in services.items()}
+
+
+def _is_about(split: Mapping[str, int], asked: Mapping[str, float]) -> bool:
+    return all(abs(split.get(name, 0) - weight) < 1 for name, weight in asked.items())
+
+
+def _is_no_more_than_its_step(split: Mapping[str, int], record: Json | None) -> None:
+    """(b): an order gives no candidate more than the step that is written down, which is left on a pass alone."""
+    if record is None or Stage(record["status"]["phase"]) is not Stage.PROGRESSING:
+        return
+    asked, stable = _asked(record), _asked(record, Stage.ROLLING_BACK)
+    more = {name: split[name] for name, weight in asked.items() if split.get(name, 0) >= max(weight, stable[name]) + 1}
+    assert not more, f"more than its step gives: {more}, for {asked}"
 
 
 class Told(logging.Handler):
@@ -223,16 +262,17 @@ class Lifecycle(RuleBasedStateMachine):
             "rollout": {"steps": steps, "progressDeadline": deadline, "onDeadline": action},
             "guard": {"bake": "10m", "onBreach": "RollBack"},
         }
+        header = {"name": "Authorization", "value": SECRET}
+        filters = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}]
         if self.adopted:
             refs = [ref(name, 100 if name == "large-v1" else 0) for name in SERVICES]
             route = own_route()
-            route["spec"]["rules"][-1]["backendRefs"] = refs
+            route["spec"]["rules"][-1] |= {"backendRefs": refs, "filters": filters}
             self.world.store("httproutes", route)
             self.bytes = self._bytes()
             self.spec |= ADOPTING
         else:
-            header = {"name": "Authorization", "value": SECRET}
-            self.spec["filters"] = [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}]
+            self.spec["filters"] = filters
         self._apply()
         self._ticks(3)
         if small:
@@ -311,15 +351,16 @@ class Lifecycle(RuleBasedStateMachine):
             self.world.objects.pop(key, None)
         self.world.note(accepted=False)
         self.world.ordered.clear()
+        self.world.standing.clear()
         self.ticker = self.world.operator()
         self.barred.clear()
         self._apply()
         self._ticks(3)
 
-    @precondition(lambda self: any(self._begun()))
+    @precondition(lambda self: any(self.world.begun()))
     @rule()
     def somebody_deletes_the_record(self) -> None:
-        latest = list(self._begun())[-1]
+        latest = list(self.world.begun())[-1]
         del self.world.objects["modelrollouts", NAMESPACE, latest["metadata"]["name"]]
         self._ticks(3)
 
@@ -393,7 +434,7 @@ class Lifecycle(RuleBasedStateMachine):
     def another_operator_acts_on_what_it_read_before(self, first: int) -> None:
         self.world.past = copy.deepcopy(self.world.objects)
         self._ticks(first)
-        self._tick(self.other)
+        self._acts_on_the_past()
         self.world.past = None
         self._ticks(2)
 
@@ -419,11 +460,13 @@ class Lifecycle(RuleBasedStateMachine):
         told += [str(each.get("status")) for each in world.rollouts()]
         assert not any(SECRET in line for line in told), "a secret was told"
         self.told.lines.clear()
+        for split, record in zip(world.ordered[since:], world.standing[since:], strict=True):
+            _is_no_more_than_its_step(split, record)
         self._rises(before, since)
 
     def _rises(self, before: Mapping[str, Json], since: int) -> None:
         """(b), (c) and (e): what the operator ordered, against what this test knows of the traffic."""
-        begun = list(self._begun())
+        begun = list(self.world.begun())
         if not begun:
             return
         latest = begun[-1]
@@ -454,6 +497,20 @@ class Lifecycle(RuleBasedStateMachine):
         if stage in ENDED:
             return
         self._was_a_pass()
+
+    def _acts_on_the_past(self) -> None:
+        """(f): who read a record or a route that has changed since changes no weight, or takes a candidate's away."""
+        world, since = self.world, len(self.world.ordered)
+        carried, record, route = world.weights(), copy.deepcopy(world.latest()), _version(world.route)
+        with world.as_it_was():
+            read, is_late = world.latest(), route != _version(world.route)
+            is_late = is_late or _version(record) != _version(read)
+            back = None if read is None else _asked(read, Stage.ROLLING_BACK)
+        now = None if record is None else _asked(record)
+        self._tick(self.other)
+        for split in world.ordered[since:] if is_late else ():
+            right = split == carried or any(each is not None and _is_about(split, each) for each in (now, back))
+            assert right, f"changed by who had read the past: {carried} to {split}"
 
     def _refused(self, earlier: list[Json]) -> set[str]:
         """What may not be tried again by itself: of the attempt before, or noted where its record is gone."""
@@ -542,7 +599,7 @@ class Lifecycle(RuleBasedStateMachine):
             self._tick()
 
     def _tick(self, ticker: Ticker | None = None) -> None:
-        begun = {each["metadata"]["uid"]: copy.deepcopy(each) for each in self._begun()}
+        begun = {each["metadata"]["uid"]: copy.deepcopy(each) for each in self.world.begun()}
         since = len(self.world.ordered)
         self._live_before = self.world.live_since
         self._noted_before = str((self.world.status.get("refused") or {}).get("revision", ""))
@@ -558,17 +615,12 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _candidates(self) -> list[str]:
         """The Services of what the attempt that is under way gives more traffic."""
-        latest = ([None, *self._begun()])[-1]
+        latest = self.world.latest()
         if latest is None or not Stage(latest["status"]["phase"]).under_way:
             return []
         stable = {share["arm"]: share["weight"] for share in latest["spec"]["from"]}
         gaining = {share["arm"] for share in latest["spec"]["to"] if share["weight"] > stable.get(share["arm"], 0)}
         return [arm["backendRef"]["name"] for arm in latest["spec"]["arms"] if arm["name"] in gaining]
-
-    def _begun(self) -> Iterator[Json]:
-        """In their turns: a promotion that the guard took back is the latest again."""
-        begun = (each for each in self.world.rollouts() if (each.get("status") or {}).get("phase"))
-        return iter(sorted(begun, key=turn_of))
 
 
 class AdoptedLifecycle(Lifecycle):

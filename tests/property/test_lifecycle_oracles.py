@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from tests.fakes import Kind
 from tests.property.test_lifecycle_model import SECRET, AdoptedLifecycle, Lifecycle
 
 from modelroute.analysis.engine import start
 from modelroute.controller import tick
+from modelroute.errors import Unavailable
 from modelroute.gateway import adopted, adopted_routes
 from modelroute.rollout import attempt, consume, evidence_gates, gates, machine, resting, split, under_way
 from modelroute.rollout.attempt import Record, Stage
@@ -108,6 +110,14 @@ def aborted_and_its_record_deleted(model: Lifecycle) -> None:
     model.time_passes(20)
 
 
+def read_before_again_and_again(model: Lifecycle) -> None:
+    """Two operators all the while; one of them has read what was there three looks ago."""
+    model.applied(False, "24h", "Hold")
+    model.weights_are_applied(60, 40)
+    for _ in range(8):
+        model.another_operator_acts_on_what_it_read_before(3)
+
+
 def silent_while_going_back(model: Lifecycle) -> None:
     model.applied(False, "24h", "Hold")
     model.weights_are_applied(60, 40)
@@ -143,6 +153,22 @@ def a_weight_below_nothing(patch: Patch) -> None:
 
 def steps_are_left_without_a_pass(patch: Patch) -> None:
     patch.setattr(under_way, "lacks", lambda _view: ())
+
+
+def a_weight_rises_before_its_step(patch: Patch) -> None:
+    """One window of the step is seen, and the route is given the next step's split."""
+
+    def broken(record: Record) -> dict[str, int]:
+        progress = record.progress
+        further = min(progress.step + bool(progress.step_counts), len(record.attempt.steps) - 1)
+        return attempt.weights_of(Record(record.attempt, replace(progress, step=further)))
+
+    patch.setattr(under_way, "weights_of", broken)
+
+
+def nothing_is_fenced(patch: Patch) -> None:
+    """The API server takes whatever is written over whatever is there."""
+    patch.setattr(Kind, "_check_version", staticmethod(lambda _before, _body: None))
 
 
 def the_gateway_is_not_asked(patch: Patch) -> None:
@@ -220,6 +246,15 @@ def a_secret_is_told(patch: Patch) -> None:
     patch.setattr(tick, "decide", lambda seen, now: replace(machine.decide(seen, now), message=f"filters: {SECRET}"))
 
 
+def the_whole_rule_is_told(patch: Patch) -> None:
+    """Why a rule could not be written, with the rule: its filters are in it."""
+
+    def broken(live: Any, *_args: Any, **_options: Any) -> list[Any]:
+        raise Unavailable(f"cannot be patched: {live}")
+
+    patch.setattr(adopted_routes, "patch_of", broken)
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     how: Callable[[Patch], None]
@@ -245,6 +280,7 @@ BREAKS = {
         what_was_counted_before_an_interruption_is_enough, approved_once_restored, "s of evidence"
     ),
     "(b) the gateway is not asked": Break(the_gateway_is_not_asked, with_a_silent_gateway, "never live"),
+    "(b) a weight rises before its step": Break(a_weight_rises_before_its_step, to_the_end, "more than its step"),
     "(c) an attempt goes on after an abort": Break(what_was_given_up_goes_on, aborted, GOES_ON),
     "(c) an attempt goes on after harm": Break(what_was_given_up_goes_on, harmed, GOES_ON),
     "(c) a rollback raises the weight": Break(a_rollback_goes_further_up, aborted, "risen after the verdict"),
@@ -259,7 +295,11 @@ BREAKS = {
     "(e) windows without counts are a pass": Break(
         without(evidence_gates.evidence_is_current), approved_without_counts, "were a pass"
     ),
+    "(f) no write is fenced": Break(nothing_is_fenced, read_before_again_and_again, "had read the past"),
     "(g) a secret is in a status": Break(a_secret_is_told, to_the_end, "a secret was told"),
+    "(g) a filter of an adopted rule is told": Break(
+        the_whole_rule_is_told, to_the_end, "a secret was told", AdoptedLifecycle
+    ),
     "(h) a gate names no way out": Break(no_token_is_told, at_a_gate, "no way out of AwaitingApproval"),
     "(h) a way back never ends": Break(a_way_back_never_ends, silent_while_going_back, "no way out of RollingBack"),
 }

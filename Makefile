@@ -18,7 +18,7 @@ export MODELROUTE_UNDER_MAKE := 1
 .DEFAULT_GOAL := help
 include hack/packaging.mk
 .NOTPARALLEL:
-.PHONY: help setup setup-eval programs demo test test-eval eval-real node lint unit property integration e2e bench-stats bench-plugin mutants soak up down crds dashboards fields states pictures krew lock clean
+.PHONY: help setup setup-eval programs demo test test-eval eval-real node lint unit property integration e2e bench-stats bench-plugin mutants soak plays up down crds dashboards fields states pictures krew lock clean
 
 help:
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -50,6 +50,9 @@ eval-real: setup setup-eval ## two real models on this machine, opt-in: builds l
 
 property: setup ## tests of what holds for all inputs
 	$(PY) -m pytest -n 2 tests/property
+
+plays: setup ## random lives of a ModelRoute, longer and others each time; opt-in, some minutes; PLAYS=1000 for more than 300
+	MODELROUTE_LONG=1 MODELROUTE_EXAMPLES=$(or $(PLAYS),300) $(PY) -m pytest -n 2 tests/property/test_lifecycle_model.py
 
 integration: programs ## tests against a real API server and a real stack
 	$(PY) -m pytest $(STACKS) tests/integration

@@ -6,45 +6,32 @@ docs/faults.md tells what each fault looks like to people.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import threading
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.fakes import NAME
 from tests.integration.gateway_site import (
     Seen,
     Site,
     backend,
     from_now,
     gateway_site,
-    send,
     totals,
     windows_until_now,
 )
-from tests.integration.live_world import LiveWorld, in_phase, live_world
+from tests.integration.live_metrics import address, metrics, reading, sampling, ticks_until, traffic
+from tests.integration.live_world import in_phase, live_world
 from tests.integration.scraping import Scraper, relay, scraper
 
 from devstack.http import answers
 from devstack.process import Process
 from devstack.stack import Stack
 from devstack.waiting import wait_until
-from modelroute.controller.settings import PrometheusSettings
-from modelroute.controller.tick import Ticker
-from modelroute.metrics.prometheus import PrometheusServer
 from modelroute.metrics.reading import WindowReading
-from modelroute.metrics.sampler import Sampler
 from modelroute.rollout.reasons import Reason
 
-Json = dict[str, Any]
 ARMS = ("large", "small")
 
 
@@ -52,12 +39,6 @@ ARMS = ("large", "small")
 def site(stack: Stack, namespace: str) -> Iterator[Site]:
     with gateway_site(stack, namespace) as made:
         yield made
-
-
-@contextmanager
-def sampling(url: str, *, scrape_s: float) -> Iterator[Sampler]:
-    with ThreadPoolExecutor(2) as executor:
-        yield Sampler(PrometheusServer("default", url, scrape_interval_s=scrape_s), executor)
 
 
 def reasons(windows: Sequence[WindowReading]) -> set[Reason]:
@@ -129,46 +110,6 @@ async def test_a_target_that_is_gone_is_stale_data_and_nothing_of_it_is_counted_
         assert totals([*gone, *between, *back], "errors", arm)[0] <= once, "what was missed is counted once, or never"
 
 
-@dataclass
-class Traffic:
-    """Requests one after the other, to each of `urls` in turn; none of them may be the gateway's own failure."""
-
-    host: str
-    urls: list[str]
-    seen: Seen = field(default_factory=Counter)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    def once(self, turn: int) -> None:
-        with self._lock:
-            if self.urls:
-                self.seen += send(self.urls[turn % len(self.urls)], self.host, ["/200"])
-
-    def leave(self, url: str) -> None:
-        """No request goes there from now on, and none is under way."""
-        with self._lock:
-            self.urls.remove(url)
-
-
-@contextmanager
-def traffic(host: str, *urls: str) -> Iterator[Traffic]:
-    """About 50 requests a second until the end."""
-    made, ended = Traffic(host, list(urls)), threading.Event()
-
-    def go_on() -> None:
-        for turn in itertools.count():
-            if ended.wait(0.02):
-                return
-            made.once(turn)
-
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
-        yield made
-    finally:
-        ended.set()
-        thread.join()
-
-
 @dataclass(frozen=True)
 class Replica:
     """One more process of the stack's gateway, on an address of its own."""
@@ -225,34 +166,6 @@ async def test_no_request_is_lost_or_counted_twice_while_gateways_come_and_go_on
 # Whole ticks: API server, gateway and Prometheus are real, and so is the time.
 
 
-@contextmanager
-def reading(live: LiveWorld, url: str) -> Iterator[Ticker]:
-    """An operator whose evidence comes from the Prometheus at `url`, by the wall clock."""
-    ports = live.ticker().ports
-    server = PrometheusSettings.model_validate({"url": url, "scrapeInterval": "1s"})
-    with sampling(url, scrape_s=1.0) as sampler:
-        settings = ports.settings.model_copy(update={"prometheus": {"default": server}})
-        yield Ticker(replace(ports, readers={"default": sampler}, settings=settings), time.time)
-
-
-async def ticks_until(
-    live: LiveWorld, ticker: Ticker, holds: Callable[[Json], bool], *, within_s: float = 120.0
-) -> Json:
-    """Look as often as the ticks ask for, until the status `holds`; the status then."""
-    async with asyncio.timeout(within_s):
-        while True:
-            delay = await ticker.tick(live.namespace, NAME)
-            if holds(status := live.status):
-                return status
-            assert delay is not None, "the ModelRoute is gone"
-            await asyncio.sleep(min(delay, 0.5))
-
-
-def metrics(status: Json) -> Json:
-    """The condition that says whether there are any to go by."""
-    return next(each for each in status["conditions"] if each["type"] == "MetricsAvailable")
-
-
 async def test_a_rollout_holds_while_its_gateway_is_not_scraped_and_ends_once_it_is(
     stack: Stack, namespace: str, tmp_path: Path
 ) -> None:
@@ -285,9 +198,3 @@ async def test_a_rollout_holds_while_its_gateway_is_not_scraped_and_ends_once_it
         (rollout,) = live.rollouts()
         ends = [window["end"] for window in rollout["status"]["windows"]]
         assert ends == sorted(set(ends)), "each window once, in order"
-
-
-def address(live: LiveWorld, service: str) -> str:
-    """The address that a Service has."""
-    found = live.stack.kubectl("get", "service", service, "-n", live.namespace, "-o", "jsonpath={.spec.clusterIP}")
-    return found.strip()

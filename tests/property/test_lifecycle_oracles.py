@@ -167,8 +167,14 @@ def a_weight_rises_before_its_step(patch: Patch) -> None:
 
 
 def nothing_is_fenced(patch: Patch) -> None:
-    """The API server takes whatever is written over whatever is there."""
+    """Whatever is written is taken over whatever is there."""
     patch.setattr(Kind, "_check_version", staticmethod(lambda _before, _body: None))
+    really = adopted.patch_of
+
+    def broken(*args: Any, fenced: bool) -> list[Any]:
+        return really(*args, fenced=False)
+
+    patch.setattr(adopted_routes, "patch_of", broken)
 
 
 def the_gateway_is_not_asked(patch: Patch) -> None:
@@ -296,6 +302,9 @@ BREAKS = {
         without(evidence_gates.evidence_is_current), approved_without_counts, "were a pass"
     ),
     "(f) no write is fenced": Break(nothing_is_fenced, read_before_again_and_again, "had read the past"),
+    "(f) no write to an adopted rule is fenced": Break(
+        nothing_is_fenced, read_before_again_and_again, "had read the past", AdoptedLifecycle
+    ),
     "(g) a secret is in a status": Break(a_secret_is_told, to_the_end, "a secret was told"),
     "(g) a filter of an adopted rule is told": Break(
         the_whole_rule_is_told, to_the_end, "a secret was told", AdoptedLifecycle

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -183,10 +183,14 @@ def _check_schema(kind: str, status: Json) -> None:
 
 
 class Backends:
-    """Every Service is there and ready, unless `answer` says otherwise."""
+    """Every Service is there and ready, unless `answer` says otherwise; the Services of `closing` may not be named."""
 
     def __init__(self) -> None:
         self.answer: Callable[[Backend, str], Problem | None] = lambda _backend, _field: None
+        self.closing: dict[str, Problem] = {}
+
+    async def closed(self, backends: Iterable[Backend], *, to: str) -> Mapping[Backend, Problem]:
+        return {each: self.closing[each.name] for each in backends if each.name in self.closing}
 
     async def problem_with(self, backend: Backend, *, field: str) -> Problem | None:
         return self.answer(backend, field)

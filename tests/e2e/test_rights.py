@@ -41,7 +41,9 @@ def granted() -> set[Right]:
 def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
     stack: Stack, scene: Scene, tmp_path: Path
 ) -> None:
-    """A promotion, a rollback, a ModelRoute made anew, an adopted route, seen from between operator and API server."""
+    """A backend that may not be named, a promotion, a rollback, a ModelRoute made anew and a promotion on an adopted
+    route, seen from between operator and API server.
+    """
     scene.add_model("large-v1", seed=1)
     small = scene.add_model("small-v1", seed=2)
 
@@ -63,6 +65,10 @@ def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
         scene.start_operator(kubeconfig=config)
         apply(0)
         wait_for("Stable", None)
+        elsewhere = manifest(large=60, small=40)["spec"]["models"]
+        elsewhere[1]["backendRef"]["namespace"] = "elsewhere"
+        apply(40, models=elsewhere)
+        wait_for("Holding", None)
         scene.start_load(rate=50.0, duration_s=300.0, seed=3)
         apply(40)
         wait_for("Stable", 1)

@@ -116,8 +116,11 @@ async def test_a_backend_in_another_namespace_without_a_grant_gets_nothing_and_a
     await live.run(ticker, 20.0)
     across(live, other, small=40)
     await live.run(ticker, 60.0)
-    assert live.small <= 2_000
-    assert "Programmed" not in reasons(live)
+    assert live.weights() == {"large-v1": 10_000}
+    assert live.rollouts() == []
+    accepted = condition(live.status, "Accepted")
+    assert (live.status["phase"], accepted["status"], accepted["reason"]) == ("Holding", "False", "RefNotPermitted")
+    assert f"make a ReferenceGrant in {other}" in live.status["message"]
     live.stack.apply(grant(live.namespace, other))
     await live.until(ticker, lambda status: status.get("step") == "1/2" and "Programmed" in reasons(live))
     assert live.small == 2_000
@@ -142,6 +145,26 @@ async def test_a_backend_in_another_namespace_without_a_grant_gets_nothing_and_a
     status = await live.until(ticker, in_phase("Stable", attempt=1))
     assert live.small == 4_000
     assert condition(status, "Programmed")["status"] == "True"
+
+
+async def test_grants_that_may_not_be_read_are_no_grants_and_the_right_that_lacks_is_named(
+    live: LiveWorld, other: str
+) -> None:
+    live.stack.apply(grant(live.namespace, other))
+    refused = f'cannot list resource "referencegrants" in the namespace "{other}"'
+    live.proxy.choose = lambda right: Refuse(403, refused) if right.resource == "referencegrants" else None
+    ticker = live.ticker()
+    across(live, other, small=0)
+    await live.until(ticker, in_phase("Stable"))
+    across(live, other, small=40)
+    await live.run(ticker, 60.0)
+    assert live.weights() == {"large-v1": 10_000}
+    accepted = condition(live.status, "Accepted")
+    assert (live.status["phase"], accepted["reason"]) == ("Holding", "BackendUnknown")
+    assert refused in live.status["message"]
+
+    live.proxy.choose = lambda _right: None
+    await live.until(ticker, lambda status: status.get("step") == "1/2")
 
 
 # The spec and the object itself, in every phase.

@@ -26,6 +26,7 @@ QUERY = RouteQuery("chat", "support-chat", 0, (LARGE, SMALL), (WRONG,), T0, T0 +
 TIMES = [T0 - 22 + 5 * place for place in range(8)]
 """Scrapes; those at T0 − 2 and T0 + 3 bound the window."""
 
+ERRORS, SAFETY, TOKENS = Metric.ERROR_RATE, Metric.SAFETY_VIOLATION_RATE, Metric.TOKENS_PER_REQUEST
 BEFORE, AT = TIMES.index(T0 - 2), TIMES.index(T0 + 3)
 
 
@@ -270,6 +271,37 @@ def test_a_name_that_looks_like_a_placeholder_is_not_filled_in_again() -> None:
 @pytest.mark.parametrize("value", ["$(namespace)", "kube-system", ".*", ""])
 def test_the_namespace_is_the_backends_whatever_is_asked_for(value: str) -> None:
     assert labels_for(CounterQuery("x", (("namespace", value),)), SMALL) == (("namespace", "chat"),)
+
+
+async def test_what_a_service_counts_that_the_route_may_not_name_is_not_asked_for(
+    executor: ThreadPoolExecutor,
+) -> None:
+    theirs = ArmQuery("small", "shared", "llama-8b", 8000, is_closed=True)
+    pods = [
+        Pod("llama-70b").has("answers_total", 0, 9).has("wrong_total", 0, 3),
+        Pod("llama-8b", "10.0.1.2:8000", namespace="shared").has("answers_total", 0, 9).has("wrong_total", 0, 3),
+    ]
+    objectives = tuple(ObjectiveQuery(metric, metric) for metric in (ERRORS, SAFETY, TOKENS))
+    window, store = await read(executor, pods, replace(QUERY, arms=(LARGE, theirs), objectives=(WRONG, *objectives)))
+
+    asked = [parse_selector(each) for each in store.asked]
+    named = {value for name, matchers, _ in asked if not name.startswith("traefik_") for _, _, value in matchers}
+    assert not any("shared" in value or "llama-8b" in value for value in named)
+    assert window.outcomes["wrong", "large"] == known(9, 3)
+    unread = {each.objective: each for each in window.unknown if each.arm == "small"}
+    assert {name: each.reason for name, each in unread.items()} == dict.fromkeys(
+        ("wrong", SAFETY, TOKENS), Reason.REF_NOT_PERMITTED
+    )
+    assert unread["wrong"].message == "what llama-8b counts is not read without a ReferenceGrant in namespace shared"
+
+
+async def test_where_no_service_may_be_named_no_judge_is_asked(executor: ThreadPoolExecutor) -> None:
+    arms = tuple(replace(arm, is_closed=True) for arm in (LARGE, SMALL))
+    query = replace(QUERY, arms=arms, objectives=(ObjectiveQuery("safe", SAFETY),))
+    window, store = await read(executor, [], query)
+
+    assert "modelroute_judge_total" not in {name for name, _, _ in map(parse_selector, store.asked)}
+    assert {each.reason for each in window.unknown} == {Reason.REF_NOT_PERMITTED}
 
 
 def test_arms_of_one_service_by_two_ports_share_their_series() -> None:

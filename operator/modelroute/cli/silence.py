@@ -25,7 +25,8 @@ _SAYS_WHY: Final = frozenset(
     {
         *(Reason.PROMETHEUS_UNAVAILABLE, Reason.PROMETHEUS_NOT_CONFIGURED, Reason.QUERY_WARNING, Reason.NO_DATA),
         *(Reason.WAITING_FOR_GATEWAY, Reason.GATEWAY_REJECTED, Reason.ROUTE_NOT_WRITTEN, Reason.ROUTE_CONTENDED),
-        *(Reason.BACKEND_NOT_FOUND, Reason.BACKEND_UNKNOWN, Reason.INVALID_SPEC, Reason.CLOCK_BEHIND),
+        *(Reason.BACKEND_NOT_FOUND, Reason.BACKEND_UNKNOWN, Reason.REF_NOT_PERMITTED),
+        *(Reason.INVALID_SPEC, Reason.CLOCK_BEHIND),
     }
 )
 """Reasons with which an operator that lives may read nothing for long."""

@@ -43,6 +43,8 @@ ENDPOINT_SLICES = Kind("discovery.k8s.io", "v1", "endpointslices")
 EVENTS = Kind("", "v1", "events")
 SERVICES = Kind("", "v1", "services")
 NAMESPACES = Kind("", "v1", "namespaces")
+REFERENCE_GRANTS = tuple(Kind("gateway.networking.k8s.io", version, "referencegrants") for version in ("v1beta1", "v1"))
+"""Each version that serves them: an older Gateway API does not know v1, a later one may not know v1beta1 any more."""
 LEASES = Kind("coordination.k8s.io", "v1", "leases")
 
 

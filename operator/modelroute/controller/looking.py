@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from modelroute.api.objectives import Metric, Objective
 from modelroute.controller.ports import Ports
@@ -55,10 +55,12 @@ def query_for(
     objectives: list[Objective],
     now: float,
     moved_at: float,
+    closed: Collection[Backend],
 ) -> RouteQuery | None:
     """What to ask of the metrics; None while nothing that could be counted is live.
 
-    `promotion`: the attempt that promoted the split which the route rests on, `record` or an earlier one.
+    `promotion`: the attempt that promoted the split which the route rests on, `record` or an earlier one. What backends
+    that are `closed` count themselves is not asked for.
     """
     until = window_end_for(now, terms.window_s, terms.scrape_interval_s)
     models: dict[str, str] = {}
@@ -95,7 +97,18 @@ def query_for(
         namespace=template.namespace,
         route=template.name,
         rule=rule,
-        arms=tuple(_arm_query(arm, models.get(arm, arm), backend, indexes.get(backend)) for arm, backend in arms),
+        arms=tuple(
+            ArmQuery(
+                arm,
+                backend.namespace,
+                backend.name,
+                backend.port or 0,
+                indexes.get(backend),
+                models.get(arm, arm),
+                is_closed=backend in closed,
+            )
+            for arm, backend in arms
+        ),
         objectives=_objective_queries(objectives),
         since=since,
         until=until,
@@ -118,10 +131,6 @@ def _positions(record: Record | None, gateway: Gateway) -> tuple[int, Mapping[Ba
         if noted is not None:
             return noted
     return gateway.rule, {backend: index for index, backend in enumerate(gateway.weights)}
-
-
-def _arm_query(arm: str, model: str, backend: Backend, index: int | None) -> ArmQuery:
-    return ArmQuery(arm, backend.namespace, backend.name, backend.port or 0, index, model)
 
 
 def _objective_queries(objectives: list[Objective]) -> tuple[ObjectiveQuery, ...]:

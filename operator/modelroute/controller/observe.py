@@ -10,24 +10,24 @@ from modelroute.api.resources import ACTION_ANNOTATION, ModelRoute
 from modelroute.api.rollout_spec import ModelRolloutSpec
 from modelroute.api.spec import ModelRouteSpec
 from modelroute.cluster.client import Json
+from modelroute.controller.backends import read_backends
 from modelroute.controller.kept import Kept, kept_of, noted_refusal, noted_split
 from modelroute.controller.looking import look_for, query_for, terms_for
 from modelroute.controller.ports import Ports
 from modelroute.controller.reading import read_model_route
 from modelroute.controller.routed import Routed, followed, read_route, routed
 from modelroute.controller.sightings import goes_back
-from modelroute.controller.spec import Gap, backend_of, gaps_in, plan_of, problems_of, refusal_problems
-from modelroute.errors import Invalid, Unavailable
-from modelroute.gateway.adopted import Adoption, unlisted
+from modelroute.controller.spec import Gap, gaps_in, plan_of, problems_of, refusal_problems
+from modelroute.errors import Invalid
+from modelroute.gateway.adopted import Adoption
 from modelroute.gateway.render import LABEL_ROUTE, Template
-from modelroute.rollout.attempt import Record, Stage
+from modelroute.rollout.attempt import Record
 from modelroute.rollout.decision import Phase
 from modelroute.rollout.frozen import as_frozen
-from modelroute.rollout.guarding import is_baking, is_held_by_attempt
-from modelroute.rollout.observation import Gateway, Observation, Problem
+from modelroute.rollout.guarding import is_held_by_attempt
+from modelroute.rollout.observation import Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.split import Backend
 
 ACTION_LIMIT = 256
 """Characters: the longest revision and the longest verb are far shorter, and a status must be able to keep it."""
@@ -93,12 +93,12 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         live = await ports.adopted.read(adoption)
     plan, unplannable = _plan_of(route.spec, namespace) if not unreadable else (None, unreadable)
     problems = unplannable + problems_of(gaps) + refusal_problems(route.spec, namespace)
-    problems += await _backend_problems(ports, route)
     there = routed(
         route, live, adoption, plan=plan, record=kept.record, problems=problems, noted=noted_split(route, adoption)
     )
-    problems = kept.problems + there.problems
     promotion = kept.promotion[0] if kept.promotion is not None else None
+    backing = await read_backends(ports, route, promotion or kept.record, adoption, there.gateway, now)
+    problems = kept.problems + there.problems + backing.problems
     gateway = replace(
         there.gateway,
         contended=ports.contention.is_contended((namespace, name), now),
@@ -107,7 +107,9 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
     asked, redefined = _asked(route.spec, kept, plan)
     terms, server = terms_for(ports, _in_force(route.spec, kept).metrics.prometheus, kept.record, asked)
     moved_at = ports.sightings.place_since((namespace, name), promotion or kept.record, gateway, now)
-    query = query_for(there.template, plan, kept.record, promotion, gateway, terms, asked, now, moved_at)
+    query = query_for(
+        there.template, plan, kept.record, promotion, gateway, terms, asked, now, moved_at, backing.closed
+    )
     look = await look_for(ports, server, query, terms, now)
     if kept.record is not None and kept.record.progress.stage.under_way:
         look = as_frozen(kept.record.attempt, look)
@@ -127,10 +129,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         was_going_back=route.status.phase == Phase.ROLLING_BACK,
         request=_request(route, kept.record),
         noted_token=route.status.next_action or "",
-        cannot_return=(
-            *_unlisted_way_back(adoption, gateway, promotion, now),
-            *await _way_back(ports, promotion or kept.record, now),
-        ),
+        cannot_return=backing.cannot_return,
         redefined=redefined,
         gateway=gateway,
         look=look,
@@ -183,48 +182,9 @@ def _request(route: ModelRoute, record: Record | None) -> str:
     return "" if asked in known else asked
 
 
-def _unlisted_way_back(
-    adoption: Adoption | None, gateway: Gateway, record: Record | None, now: float
-) -> tuple[Problem, ...]:
-    """The backends that a promotion still baking came from and that the user took out of the adopted rule."""
-    if adoption is None or record is None or not is_baking(record, now):
-        return ()
-    needed = {arm.backend: arm.name for arm in record.attempt.arms if arm.stable}
-    return tuple(unlisted(adoption, gateway.weights, needed))
-
-
-async def _way_back(ports: Ports, record: Record | None, now: float) -> tuple[Problem, ...]:
-    """Why the backends that an attempt, or a promotion still baking, came from could not take its traffic back."""
-    if record is None or not (record.progress.stage is Stage.PROGRESSING or is_baking(record, now)):
-        return ()
-    arms = [arm for arm in record.attempt.arms if arm.stable and not arm.wanted]
-    checks = (_backend_problem(ports, f"the way back to {arm.name}", arm.backend) for arm in arms)
-    return tuple(problem for problem in await asyncio.gather(*checks) if problem is not None)
-
-
 def _plan_of(spec: ModelRouteSpec, namespace: str) -> tuple[Plan | None, tuple[Problem, ...]]:
     """The plan; a spec that the API server took and we cannot read (a newer schema) is a problem, not a crash."""
     try:
         return plan_of(spec, namespace), ()
     except Invalid as error:
         return None, (Problem(Reason.INVALID_SPEC, str(error)),)
-
-
-async def _backend_problems(ports: Ports, route: ModelRoute) -> tuple[Problem, ...]:
-    namespace = route.metadata.namespace
-    # One that is to have no traffic may be scaled to nothing.
-    wanted = [(index, model) for index, model in enumerate(route.spec.models) if model.weight]
-    checks = (
-        _backend_problem(ports, f"spec.models[{index}].backendRef", backend_of(model.backend_ref, namespace))
-        for index, model in wanted
-    )
-    found = await asyncio.gather(*checks)
-    return tuple(problem for problem in found if problem is not None)
-
-
-async def _backend_problem(ports: Ports, field: str, backend: Backend) -> Problem | None:
-    try:
-        return await ports.backends.problem_with(backend, field=field)
-    except Unavailable as error:
-        # Not known is not good enough to go on, and no reason to stop a rollback.
-        return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")

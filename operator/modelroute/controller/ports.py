@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +43,8 @@ class Stored(Protocol):
 
 
 class BackendChecks(Protocol):
+    async def closed(self, backends: Iterable[Backend], *, to: str) -> Mapping[Backend, Problem]: ...
+
     async def problem_with(self, backend: Backend, *, field: str) -> Problem | None: ...
 
 

@@ -52,6 +52,8 @@ class ArmQuery:
     `index` is its place among the rule's backendRefs, where it is known and does not change in the attempt;
     without it, two arms whose Services read alike in a gateway's labels (`a-b`/`c` and `a`/`b-c`, or two
     ports of one) are ambiguous. `model` is the model that the arm is a version of, where that is not its name.
+    `is_closed`: the Service is in another namespace that does not let the route name it, so what its own processes
+    count is not the route's to read; what the gateway counts of the route is.
     """
 
     name: str
@@ -60,6 +62,7 @@ class ArmQuery:
     port: int
     index: int | None = None
     model: str = ""
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ Every (objective, arm) is either in `outcomes` or has an Unknown that says why: 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from modelroute.analysis.design import Outcomes
 from modelroute.metrics import counting, custom, cutting, judge, ledger, scrapes, tokens
@@ -31,9 +31,10 @@ class Reader:
     scrape_interval_s: float
 
     def sources(self, query: RouteQuery) -> Mapping[str, Source]:
-        sources = {**custom.sources(query), **tokens.sources(query), **self.preset.sources(query)}
-        if _wants_judge(query):
-            sources[JUDGED] = self.judge.source(query)
+        own = replace(query, arms=tuple(arm for arm in query.arms if not arm.is_closed))
+        sources = {**custom.sources(own), **tokens.sources(own), **self.preset.sources(query)}
+        if _wants_judge(own) and own.arms:
+            sources[JUDGED] = self.judge.source(own)
         return sources
 
     def reach_s(self, query: RouteQuery) -> float:
@@ -84,6 +85,7 @@ class Reader:
         unknown = [Unknown(problem.reason, problem.message, arm=arm) for arm, problem in tally.unknown.items()]
         boundaries: dict[str, tuple[float, ...]] = {}
         known = [arm for arm in query.arms if arm.name not in tally.unknown]
+        own = [arm for arm in known if not arm.is_closed]
         taken: dict[str, Tokens] = {}
         since = min(start, tally.counted_from)
         for objective in query.objectives:
@@ -95,17 +97,17 @@ class Reader:
                     if any(isinstance(each, Outcomes) for each in found.values()):
                         boundaries[objective.name] = _boundaries(tally, objective)
                 case Metric.SAFETY_VIOLATION_RATE:
-                    found, judged_since = self._judged(query, samples, known, objective, span=(start, end))
+                    found, judged_since = self._judged(query, samples, own, objective, span=(start, end))
                     since = min(since, judged_since)
                 case Metric.CUSTOM:
                     interval = self.scrape_interval_s
                     found, custom_since = custom.outcomes(
-                        query, objective, known, samples, start, end, scrape_interval_s=interval
+                        query, objective, own, samples, start, end, scrape_interval_s=interval
                     )
                     since = min(since, custom_since)
                 case Metric.TOKENS_PER_REQUEST | Metric.COST_PER_REQUEST:
-                    found = self._tokens(query, samples, known, taken, span=(start, end))
-            for arm, outcome in found.items():
+                    found = self._tokens(query, samples, own, taken, span=(start, end))
+            for arm, outcome in (*found.items(), *_not_read(objective, known)):
                 if isinstance(outcome, Outcomes):
                     outcomes[objective.name, arm] = outcome
                 else:
@@ -188,6 +190,14 @@ def unknown_window(start: float, end: float, problem: cutting.Problem) -> Window
 
 def _wants_judge(query: RouteQuery) -> bool:
     return any(objective.metric is Metric.SAFETY_VIOLATION_RATE for objective in query.objectives)
+
+
+def _not_read(objective: ObjectiveQuery, arms: list[ArmQuery]) -> Iterator[tuple[str, cutting.Problem]]:
+    """Why nothing is known of the arms whose own counters are not the route's to read."""
+    for arm in arms:
+        if arm.is_closed and objective.metric not in {Metric.ERROR_RATE, Metric.LATENCY_ABOVE}:
+            message = f"what {arm.service} counts is not read without a ReferenceGrant in namespace {arm.namespace}"
+            yield arm.name, cutting.Problem(Reason.REF_NOT_PERMITTED, message)
 
 
 def _by_code(tally: Tally, arm: ArmQuery) -> dict[int, float]:

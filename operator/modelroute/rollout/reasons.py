@@ -18,6 +18,7 @@ class Reason(StrEnum):
     BACKEND_NOT_FOUND = "BackendNotFound"
     BACKEND_UNKNOWN = "BackendUnknown"
     NO_READY_ENDPOINTS = "NoReadyEndpoints"
+    REF_NOT_PERMITTED = "RefNotPermitted"
     ROUTE_NOT_OURS = "RouteNotOurs"
     ROUTE_NOT_ADOPTABLE = "RouteNotAdoptable"
     ROLLOUT_NOT_WRITTEN = "RolloutNotWritten"

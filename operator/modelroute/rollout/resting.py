@@ -22,9 +22,10 @@ from modelroute.rollout.watching import TIDY_AFTER_S, watch
 from modelroute.rollout.words import duration
 
 BACKEND_GRACE_S: Final = 300.0
-"""Services and pods are often made beside the route, or after it: that long they are waited for, then a person is."""
+"""Services, pods and grants are often made beside the route, or after it: that long they are waited for, then a person
+is."""
 BACKEND_REASONS: Final[frozenset[str]] = frozenset(
-    {Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.BACKEND_UNKNOWN}
+    {Reason.BACKEND_NOT_FOUND, Reason.NO_READY_ENDPOINTS, Reason.REF_NOT_PERMITTED, Reason.BACKEND_UNKNOWN}
 )
 REFUSED_AND_CONTENDED: Final = (
     "somebody else keeps changing the weights of the route: what was rolled back is taken back every few seconds, and"

@@ -120,7 +120,7 @@ def _gateway(spec: ModelRouteSpec, namespace: str) -> Iterator[Finding]:
         if where is not None and where != namespace:
             yield warning(
                 f"spec.models[{index}].backendRef.namespace",
-                f"not the ModelRoute's own: it takes a ReferenceGrant in {where}, or the gateway refuses",
+                f"not the ModelRoute's own: without a ReferenceGrant in {where} it gets no traffic",
             )
 
 

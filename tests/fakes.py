@@ -262,7 +262,10 @@ class Prometheus:
 
 @dataclass(slots=True)
 class World:
-    """Everything outside of the operator. The gateway takes a route at once unless `gateway_takes` is False."""
+    """Everything outside of the operator. The gateway takes a route at once unless `gateway_takes` is False.
+
+    It rejects every route where `gateway_rejects`, else one that lists a Service of `unresolved`.
+    """
 
     now: float = T0
     requests: float = 600.0
@@ -270,6 +273,8 @@ class World:
     bad_since: float = -math.inf
     """From which window on `bad_share` holds; before it nothing was bad."""
     gateway_takes: bool = True
+    gateway_rejects: bool = False
+    unresolved: set[str] = field(default_factory=set)
     prometheus_problem: Exception | None = None
     late_s: float = 0.0
     """How much later than usual samples arrive, in whole windows."""
@@ -332,7 +337,9 @@ class World:
         metadata["uid"] = before["metadata"]["uid"] if before else f"uid-{self._version}"
         metadata["generation"] = generation if same else generation + 1
         metadata["resourceVersion"] = str(self._version)
-        if kind == "httproutes" and self.gateway_takes:
+        if kind == "httproutes" and (self.gateway_rejects or self._unresolved(stored)):
+            stored["status"] = {"parents": [_rejecting(each) for each in self._taken(stored)]}
+        elif kind == "httproutes" and self.gateway_takes:
             stored["status"] = {"parents": self._taken(stored)}
         self.objects[key] = stored
         if kind == "httproutes":
@@ -348,6 +355,17 @@ class World:
         ]
         parents = route["spec"].get("parentRefs") or []
         return [{"parentRef": ref, "controllerName": "example.com/gw", "conditions": conditions} for ref in parents]
+
+    def _unresolved(self, route: Json) -> set[str]:
+        rules = route["spec"].get("rules") or []
+        return self.unresolved & {ref["name"] for rule in rules for ref in rule.get("backendRefs") or []}
+
+    def the_gateway(self, *, takes: bool = False, rejects: bool = False) -> None:
+        """From now on; the routes that are there are looked at anew."""
+        self.gateway_takes, self.gateway_rejects = takes, rejects
+        for (kind, _, _), route in list(self.objects.items()):
+            if kind == "httproutes":
+                self.store(kind, {**route, "status": {}})
 
     # What a person does and sees.
 
@@ -411,6 +429,11 @@ class World:
             if not found or found[-1] != split:
                 found.append(split)
         return found
+
+
+def _rejecting(parent: Json) -> Json:
+    conditions = [{**each, "status": "False", "message": "no such listener"} for each in parent["conditions"]]
+    return {**parent, "conditions": conditions}
 
 
 def manifest(*, large: int, small: int, small_service: str = "small-v1", **spec: Any) -> Json:

@@ -27,17 +27,20 @@ Json = dict[str, Any]
 
 @dataclass
 class Traffic:
-    """Requests one after the other, to each of `urls` in turn; none of them may be the gateway's own failure."""
+    """Requests one after the other, to each of `urls` in turn; `failed_at`: when (unix seconds) no backend answered."""
 
     host: str
     urls: list[str]
     seen: Seen = field(default_factory=Counter)
+    failed_at: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def once(self, turn: int) -> None:
         with self._lock:
             if self.urls:
-                self.seen += send(self.urls[turn % len(self.urls)], self.host, ["/200"])
+                found = send(self.urls[turn % len(self.urls)], self.host, ["/200"])
+                self.seen += found
+                self.failed_at += [time.time() for arm, _ in found if not arm]
 
     def leave(self, url: str) -> None:
         """No request goes there from now on, and none is under way."""
@@ -117,9 +120,3 @@ def metrics(status: Json) -> Json:
 def condition(status: Json, kind: str) -> Json:
     nothing = {"reason": "", "message": ""}
     return next((each for each in status.get("conditions") or () if each["type"] == kind), nothing)
-
-
-def address(live: LiveWorld, service: str) -> str:
-    """The address that a Service has."""
-    found = live.stack.kubectl("get", "service", service, "-n", live.namespace, "-o", "jsonpath={.spec.clusterIP}")
-    return found.strip()

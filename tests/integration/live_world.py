@@ -116,6 +116,11 @@ class LiveWorld:
         """The messages of the events with that reason."""
         return [each["message"] for each in self.events() if each["reason"] == reason]
 
+    def address(self, service: str, namespace: str = "") -> str:
+        """The address that a Service has, by default one beside the ModelRoute; its successor must take it over."""
+        where = namespace or self.namespace
+        return self.stack.kubectl("get", "service", service, "-n", where, "-o", "jsonpath={.spec.clusterIP}").strip()
+
     def say(self, verb: str) -> None:
         asked = f"modelroute.dev/action={verb}@{self.status['nextAction']}"
         self.stack.kubectl("annotate", "--overwrite", "modelroute", NAME, "-n", self.namespace, asked)

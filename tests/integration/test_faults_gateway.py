@@ -85,26 +85,35 @@ async def test_a_rollback_does_not_wait_for_a_gateway_that_is_silent(live: LiveW
     await live.until(ticker, in_phase("RolledBack"))
 
 
-async def test_a_route_that_a_gateway_does_not_accept_holds_and_goes_on_once_it_does(live: LiveWorld) -> None:
+async def test_a_step_that_a_gateway_rejects_goes_back_and_says_why_and_retry_goes_on_once_that_is_mended(
+    live: LiveWorld,
+) -> None:
     ticker = live.ticker()
     await live.started(ticker)
     live.apply(small=40, hostnames=["nobody.example.org"])
     status = await live.until(ticker, is_not_programmed)
-    await live.run(ticker, 60.0)
-    assert live.small <= 2_000
-    assert condition(status, "Programmed")["reason"] in {"GatewayRejected", "WaitingForGateway"}
-    assert "inference" in condition(status, "Programmed")["message"]
+    assert live.small == 2_000
+    await live.until(ticker, lambda _: live.small == 0)
+    status = live.status
+    assert condition(status, "Programmed")["reason"] == "GatewayRejected"
+    assert "inference reports Accepted=False" in status["message"]
     live.apply(small=40)
-    await promoted(live, ticker)
+    await live.until(ticker, in_phase("RolledBack"))
+    status = await live.until(ticker, lambda status: "retry@" in status["message"])
+    assert "attempt 1 was rolled back: Gateway" in status["message"]
+    live.say("retry")
+    await live.until(ticker, in_phase("Stable", attempt=2))
+    assert live.weights() == {"large-v1": 6_000, "small-v1": 4_000}
 
 
 async def test_of_two_parents_both_have_to_take_a_step(live: LiveWorld) -> None:
     both = [{"name": "inference"}, {"name": "second"}]
     ticker = live.ticker()
+    await live.started(ticker)
     live.apply(small=40, parentRefs=both)
     await live.run(ticker, 60.0)
     status = live.status
-    assert live.small <= 2_000
+    assert live.small == 2_000
     assert is_not_programmed(status)
     assert f"{live.namespace}/second" in condition(status, "Programmed")["message"]
     live.stack.create_gateway(live.namespace, "second", hostname=f"{live.namespace}.example.com")

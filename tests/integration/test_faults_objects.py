@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fakes import NAME, STEP, in_phase, manifest
+from tests.fakes import NAME, STEP, in_phase
 from tests.integration.live_world import LiveWorld, live_world
 from tests.recording_proxy import Refuse
 
@@ -37,134 +37,6 @@ def live(stack: Stack, namespace: str, tmp_path: Path) -> Iterator[LiveWorld]:
 
 def reasons(live: LiveWorld) -> set[str]:
     return {each["reason"] for each in live.status.get("conditions") or []}
-
-
-def condition(status: Json, of: str) -> Json:
-    return next((each for each in status.get("conditions") or [] if each["type"] == of), {"status": ""})
-
-
-def address(live: LiveWorld, name: str) -> str:
-    """The address that a Service has, which its successor must take over."""
-    got = live.stack.kubectl("get", "service", name, "-n", live.namespace, "-o", "jsonpath={.spec.clusterIP}")
-    return got.strip()
-
-
-# Backends.
-
-
-async def test_a_service_that_goes_during_a_step_holds_it_and_its_return_lets_it_go_on(live: LiveWorld) -> None:
-    ticker = live.ticker()
-    await live.started(ticker)
-    ip = address(live, "small-v1")
-    live.stack.kubectl("delete", "service", "small-v1", "-n", live.namespace)
-    await live.run(ticker, 60.0)
-    assert live.small <= 2_000
-    assert reasons(live) & {"BackendNotFound", "GatewayRejected"}
-    live.stack.create_service(live.namespace, "small-v1", ip=ip)
-    await live.until(ticker, in_phase("Stable", attempt=1))
-
-    assert live.small == 4_000
-
-
-async def test_a_backend_without_a_ready_endpoint_is_given_no_more_traffic_than_it_has(live: LiveWorld) -> None:
-    ticker = live.ticker()
-    await live.started(ticker)
-    ip = address(live, "small-v1")
-    live.stack.create_service(live.namespace, "small-v1", ip=ip, ready=False)
-    await live.run(ticker, 60.0)
-    assert live.small <= 2_000
-    assert "NoReadyEndpoints" in reasons(live)
-    live.stack.create_service(live.namespace, "small-v1", ip=ip)
-    await live.until(ticker, in_phase("Stable", attempt=1))
-
-    assert live.small == 4_000
-
-
-def grant(namespace: str, to: str) -> Json:
-    return {
-        "apiVersion": "gateway.networking.k8s.io/v1beta1",
-        "kind": "ReferenceGrant",
-        "metadata": {"name": "chat", "namespace": to},
-        "spec": {
-            "from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": namespace}],
-            "to": [{"group": "", "kind": "Service"}],
-        },
-    }
-
-
-def across(live: LiveWorld, other: str, *, small: int) -> None:
-    """The small model lives in another namespace."""
-    body = manifest(large=100 - small, small=small, hostnames=[f"{live.namespace}.example.com"])
-    body["spec"]["models"][1]["backendRef"]["namespace"] = other
-    body["metadata"]["namespace"] = live.namespace
-    live.stack.apply(body)
-
-
-@pytest.fixture
-def other(stack: Stack, namespace: str) -> Iterator[str]:
-    made = stack.create_namespace(f"{namespace[:40].strip('-')}-other-{namespace[-6:]}")
-    stack.create_service(made, "small-v1")
-    yield made
-    stack.kubectl("delete", "namespace", made, "--wait=false")
-
-
-async def test_a_backend_in_another_namespace_without_a_grant_gets_nothing_and_a_removed_grant_holds(
-    live: LiveWorld, other: str
-) -> None:
-    ticker = live.ticker()
-    across(live, other, small=0)
-    await live.run(ticker, 20.0)
-    across(live, other, small=40)
-    await live.run(ticker, 60.0)
-    assert live.weights() == {"large-v1": 10_000}
-    assert live.rollouts() == []
-    accepted = condition(live.status, "Accepted")
-    assert (live.status["phase"], accepted["status"], accepted["reason"]) == ("Holding", "False", "RefNotPermitted")
-    assert f"make a ReferenceGrant in {other}" in live.status["message"]
-    live.stack.apply(grant(live.namespace, other))
-    await live.until(ticker, lambda status: status.get("step") == "1/2" and "Programmed" in reasons(live))
-    assert live.small == 2_000
-
-    live.stack.kubectl("delete", "referencegrant", "chat", "-n", other)
-    # Traefik looks at the grants again when the route changes or another object that it watches does.
-    live.stack.kubectl("annotate", "httproute", NAME, "-n", live.namespace, "touched=1", "--overwrite")
-    status = await live.until(ticker, lambda status: condition(status, "Programmed")["status"] == "False")
-    programmed = condition(status, "Programmed")
-    assert programmed["reason"] == "GatewayRejected"
-    assert "reports ResolvedRefs=False, RefNotPermitted" in programmed["message"]
-    assert "inference" in programmed["message"]
-    assert status["phase"] == "Holding"
-    assert programmed["message"] in status["message"]
-    assert condition(status, "Ready")["status"] == "False"
-    await live.run(ticker, 60.0)
-    assert live.small == 2_000, "no more, and no less: that it cannot be resolved is no harm of the model"
-    assert live.status["step"] == "1/2"
-
-    live.stack.apply(grant(live.namespace, other))
-    live.stack.kubectl("annotate", "httproute", NAME, "-n", live.namespace, "touched=2", "--overwrite")
-    status = await live.until(ticker, in_phase("Stable", attempt=1))
-    assert live.small == 4_000
-    assert condition(status, "Programmed")["status"] == "True"
-
-
-async def test_grants_that_may_not_be_read_are_no_grants_and_the_right_that_lacks_is_named(
-    live: LiveWorld, other: str
-) -> None:
-    live.stack.apply(grant(live.namespace, other))
-    refused = f'cannot list resource "referencegrants" in the namespace "{other}"'
-    live.proxy.choose = lambda right: Refuse(403, refused) if right.resource == "referencegrants" else None
-    ticker = live.ticker()
-    across(live, other, small=0)
-    await live.until(ticker, in_phase("Stable"))
-    across(live, other, small=40)
-    await live.run(ticker, 60.0)
-    assert live.weights() == {"large-v1": 10_000}
-    accepted = condition(live.status, "Accepted")
-    assert (live.status["phase"], accepted["reason"]) == ("Holding", "BackendUnknown")
-    assert refused in live.status["message"]
-
-    live.proxy.choose = lambda _right: None
-    await live.until(ticker, lambda status: status.get("step") == "1/2")
 
 
 # The spec and the object itself, in every phase.
@@ -192,7 +64,7 @@ async def to_paused(live: LiveWorld, ticker: Ticker) -> None:
 
 async def to_holding(live: LiveWorld, ticker: Ticker) -> None:
     await live.started(ticker, rollout=HELD)
-    live.stack.create_service(live.namespace, "small-v1", ip=address(live, "small-v1"), ready=False)
+    live.stack.create_service(live.namespace, "small-v1", ip=live.address("small-v1"), ready=False)
     await live.until(ticker, in_phase("Holding"))
 
 
@@ -235,7 +107,7 @@ async def test_a_spec_that_is_edited_in_any_phase_is_what_the_traffic_ends_up_at
     ticker = live.ticker()
     await PHASES[phase](live, ticker)
     live.bad_share.clear()
-    live.stack.create_service(live.namespace, "small-v1", ip=address(live, "small-v1"))
+    live.stack.create_service(live.namespace, "small-v1", ip=live.address("small-v1"))
     live.apply(small=30, paused=False)
     await live.until(ticker, lambda status: status["phase"] == "Stable" and live.small == 3_000)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.fakes import STEP
 from tests.integration.gateway_site import backend
-from tests.integration.live_metrics import address, condition, metrics, reading, ticks_until, traffic
+from tests.integration.live_metrics import condition, metrics, reading, ticks_until, traffic
 from tests.integration.live_world import LiveWorld, in_phase, live_world
 from tests.integration.prometheus_relay import Answer, Json, Relay, as_it_is, prometheus_relay, send
 
@@ -156,7 +156,7 @@ async def waiting_at_the_gate(stack: Stack, namespace: str, directory: Path) -> 
     steps, clock = [{**STEP, "progress": 50, "approval": True}, {**STEP, "progress": 100}], Clock()
     with (
         live_world(stack, namespace, directory) as live,
-        backend(address(live, "large-v1"), "large"),
+        backend(live.address("large-v1"), "large"),
         ExitStack() as small,
         prometheus_relay(stack.prometheus_url) as relay,
         reading(
@@ -170,7 +170,7 @@ async def waiting_at_the_gate(stack: Stack, namespace: str, directory: Path) -> 
         ) as ticker,
         traffic(f"{namespace}.example.com", stack.gateway_url),
     ):
-        small.enter_context(backend(address(live, "small-v1"), "small"))
+        small.enter_context(backend(live.address("small-v1"), "small"))
         made = Site(live, relay, ticker, clock, small)
         live.apply(small=0)
         await made.until(in_phase("Stable"))

@@ -21,7 +21,7 @@ from tests.integration.gateway_site import (
     totals,
     windows_until_now,
 )
-from tests.integration.live_metrics import address, metrics, reading, sampling, ticks_until, traffic
+from tests.integration.live_metrics import metrics, reading, sampling, ticks_until, traffic
 from tests.integration.live_world import in_phase, live_world
 from tests.integration.scraping import Scraper, relay, scraper
 
@@ -171,8 +171,8 @@ async def test_a_rollout_holds_while_its_gateway_is_not_scraped_and_ends_once_it
 ) -> None:
     with (
         live_world(stack, namespace, tmp_path) as live,
-        backend(address(live, "large-v1"), "large"),
-        backend(address(live, "small-v1"), "small"),
+        backend(live.address("large-v1"), "large"),
+        backend(live.address("small-v1"), "small"),
         relay(stack) as target,
         scraper(stack, tmp_path, interval_s=1.0) as made,
         reading(live, made.url) as ticker,

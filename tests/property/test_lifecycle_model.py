@@ -98,7 +98,6 @@ class Surroundings(World):
 
     adopted: bool = False
     gap: bool = False
-    rejects: bool = False
     past: dict[tuple[str, str, str], Json] | None = None
     ordered: list[Mapping[str, int]] = field(default_factory=list)
     standing: list[Json | None] = field(default_factory=list)
@@ -133,9 +132,7 @@ class Surroundings(World):
     def store(self, kind: str, body: Json) -> Json:
         stored = World.store(self, kind, body)
         if kind == "httproutes":
-            if self.rejects:
-                stored["status"] = {"parents": [_rejecting(each) for each in World._taken(stored)]}
-            self.note(accepted=self.gateway_takes and not self.rejects)
+            self.note(accepted=self.gateway_takes and not self.gateway_rejects)
         return stored
 
     def note(self, *, accepted: bool) -> None:
@@ -167,15 +164,6 @@ class Surroundings(World):
     def latest(self) -> Json | None:
         """The last ModelRollout that has begun."""
         return ([None, *self.begun()])[-1]
-
-    def the_gateway(self, *, takes: bool = False, rejects: bool = False) -> None:
-        self.gateway_takes, self.rejects = takes, rejects
-        if self.route:
-            self.store("httproutes", {**self.route, "status": {}})
-
-
-def _rejecting(parent: Json) -> Json:
-    return {**parent, "conditions": [{**each, "status": "False"} for each in parent["conditions"]]}
 
 
 def _version(body: Json | None) -> str:

@@ -122,6 +122,11 @@ def test_a_backend_in_another_namespace_is_named_with_it() -> None:
             Acceptance.REJECTED,
             "Gateway chat/inference reports ResolvedRefs=False, R: said",
         ),
+        (
+            (parent(INFERENCE, condition("Accepted", "Unknown"), condition("ResolvedRefs")), parent(EDGE, *TAKEN)),
+            Acceptance.WAITING,
+            "Gateway chat/inference reports Accepted=Unknown, R: said",
+        ),
         ((), Acceptance.WAITING, "chat/inference has not reported on the route"),
     ],
 )

@@ -35,11 +35,10 @@ BAKING = {"bake": "30m", "onBreach": "RollBack"}
 
 @dataclass(slots=True)
 class Scene(World):
-    """A world that remembers what was applied, and whose gateway may also reject."""
+    """A world that remembers what was applied."""
 
     wanted: dict[str, Any] = field(default_factory=dict)
     each_step: Json = field(default_factory=dict)
-    gateway_rejects: bool = False
 
     def want(self, **changes: Any) -> None:
         """`kubectl apply` with these changes."""
@@ -48,18 +47,6 @@ class Scene(World):
             rollout["steps"] = [{**self.each_step, **step} for step in rollout["steps"]]
         self.wanted = {"objectives": [ERRORS], **self.wanted, **changes, "rollout": rollout}
         self.apply(**self.wanted)
-
-    def store(self, kind: str, body: Json) -> Json:
-        stored = World.store(self, kind, body)
-        if kind == "httproutes" and self.gateway_rejects:
-            stored["status"] = {"parents": [_rejecting(each) for each in World._taken(stored)]}
-        return stored
-
-    def the_gateway(self, *, takes: bool = False, rejects: bool = False) -> None:
-        """From now on; the route that is there is looked at anew."""
-        self.gateway_takes, self.gateway_rejects = takes, rejects
-        if route := self.get("httproutes"):
-            self.store("httproutes", {**route, "status": {}})
 
     def edit(self, weight: int) -> None:
         """Somebody writes another weight for the small model on the route."""
@@ -75,11 +62,6 @@ class Scene(World):
         begun = [each for each in self.rollouts() if (each.get("status") or {}).get("phase")]
         under_way = bool(begun) and Stage(begun[-1]["status"]["phase"]).under_way
         return state_of(Phase(self.status["phase"]), under_way=under_way)
-
-
-def _rejecting(parent: Json) -> Json:
-    conditions = [{**each, "status": "False", "message": "no such listener"} for each in parent["conditions"]]
-    return {**parent, "conditions": conditions}
 
 
 async def until(scene: Scene, ticker: Ticker, holds: Callable[[], bool], *, within_s: float = 600.0) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelroute.api.resources import ModelRoute
 from modelroute.controller.ports import Ports
@@ -78,9 +78,10 @@ async def _problems(
 async def _problem(ports: Ports, field: str, backend: Backend, closed: Mapping[Backend, Problem]) -> Problem | None:
     if (why := closed.get(backend)) is not None:
         # Nothing of a Service is told to those who may not name it, not even that it is there.
-        return Problem(why.reason, f"{field}: {why.message}")
+        return Problem(why.reason, f"{field}: {why.message}", backend)
     try:
-        return await ports.backends.problem_with(backend, field=field)
+        found = await ports.backends.problem_with(backend, field=field)
     except Unavailable as error:
         # Not known is not good enough to go on, and no reason to stop a rollback.
         return Problem(Reason.BACKEND_UNKNOWN, f"{field} could not be checked: {error}")
+    return None if found is None else replace(found, backend=backend)

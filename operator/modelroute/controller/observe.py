@@ -137,6 +137,7 @@ async def observe(ports: Ports, namespace: str, name: str, *, now: float) -> See
         moved_away=moved,
         awaited_since=ports.sightings.awaited_since(route, problems[0] if problems else None, now),
         silent_since=ports.sightings.silent_since((namespace, name), gateway, now),
+        rejected_since=ports.sightings.rejected_since((namespace, name), gateway, now),
         carried_at=ports.sightings.carried_at((namespace, name), kept.record),
     )
     objectives = tuple((kept.frozen or route.spec).objectives)

@@ -26,6 +26,7 @@ class Sightings:
         self._carried: dict[Key, tuple[str, int, float]] = {}
         self._awaited: dict[Key, tuple[str, float]] = {}
         self._silent: dict[Key, float] = {}
+        self._rejected: dict[Key, float] = {}
 
     def carried(self, key: Key, record: Record, now: float) -> None:
         """The route was seen to have the weights of the record's step."""
@@ -80,7 +81,15 @@ class Sightings:
             return None
         return self._silent.setdefault(key, now)
 
+    def rejected_since(self, key: Key, gateway: Gateway, now: float) -> float | None:
+        """Since when (unix seconds) the gateway has been seen to reject the route; None where it does not."""
+        if gateway.acceptance is Acceptance.REJECTED:
+            return self._rejected.setdefault(key, now)
+        self._rejected.pop(key, None)
+        return None
+
     def forget(self, key: Key) -> None:
+        self._rejected.pop(key, None)
         self._silent.pop(key, None)
         self._back.pop(key, None)
         self._carried.pop(key, None)

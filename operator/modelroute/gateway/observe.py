@@ -86,10 +86,10 @@ def acceptance_of(live: Json, template: Template) -> tuple[Acceptance, str]:
                 silent.append(kind)
             elif verdict.get("status") != "True":
                 said = f"{verdict.get('reason', 'no reason')}: {verdict.get('message', 'no message')}"
-                return (
-                    Acceptance.REJECTED,
-                    f"Gateway {key[2]}/{key[3]} reports {kind}={verdict.get('status')}, {said}",
-                )
+                told = f"Gateway {key[2]}/{key[3]} reports {kind}={verdict.get('status')}, {said}"
+                if verdict.get("status") == "False":
+                    return Acceptance.REJECTED, told
+                waiting.append(told)
         if silent:
             kinds = " and ".join(silent)
             waiting.append(f"Gateway {key[2]}/{key[3]} has not reported {kinds} for generation {generation}")

@@ -134,6 +134,12 @@ def _shares(seen: Observation, record: Record) -> Mapping[str, float] | None:
     return {arm.name: TOTAL * seen.gateway.weights.get(arm.backend, 0) / whole for arm in record.attempt.arms}
 
 
+def gives_candidates_more(seen: Observation, record: Record) -> bool:
+    """Whether the route, as it stands, gives a candidate more than it had before the attempt."""
+    shares = _shares(seen, record)
+    return shares is not None and any(shares[arm.name] > arm.stable for arm in record.attempt.candidates)
+
+
 def _would_rise(seen: Observation, record: Record) -> bool:
     """Whether a candidate would get more than it has."""
     shares, asked = _shares(seen, record), weights_of(record)

@@ -24,6 +24,7 @@ from modelroute.rollout.evidence_gates import (
 from modelroute.rollout.lack import GATEWAY_POLL_S, Lack, View
 from modelroute.rollout.observation import Acceptance
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.rejected import PATIENCE_S, goes_back_at
 from modelroute.rollout.words import clock_time, duration
 
 GATEWAY_POLL_MAX_S = 30.0
@@ -51,12 +52,20 @@ def gateway_is_live(view: View) -> Lack | None:
     if gateway.acceptance is Acceptance.LIVE and view.record.progress.live_at is not None:
         return None
     if gateway.acceptance is Acceptance.REJECTED:
-        return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, gateway.message, 10.0)
+        return _rejected(view)
     waited_s = view.now - since
     phase = Phase.PROGRESSING if waited_s < 60 else Phase.HOLDING
     # Since when, and not for how long: a text that changes with every look would be written with every look.
     message = f"{gateway.awaited} (since {clock_time(since)})"
     return Lack(phase, Reason.WAITING_FOR_GATEWAY, message, poll_s(waited_s))
+
+
+def _rejected(view: View) -> Lack:
+    message, due_at = view.seen.gateway.message, goes_back_at(view.seen, view.record)
+    if due_at is None:
+        return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, message, 10.0)
+    message += f"; the attempt goes back unless that ends within {duration(PATIENCE_S)}"
+    return Lack(Phase.HOLDING, Reason.GATEWAY_REJECTED, message, max(1.0, due_at - view.now))
 
 
 def poll_s(waited_s: float) -> float:

@@ -50,7 +50,7 @@ def go_back(gateway: Gateway, record: Record, verdict: Verdict, now: float) -> D
         Announcement(verdict.reason, verdict.message, warning=not blameless),
         Announcement(Reason.ROLLING_BACK, f"attempt {record.attempt.number} goes back to {in_words(weights_of(back))}"),
     )
-    return replace(_asking(back, gateway.not_yet), announcements=said)
+    return replace(_asking(back, gateway.not_yet, bare=_is_bare(gateway, record)), announcements=said)
 
 
 def taken_up(seen: Observation, promotion: Record) -> Record:
@@ -84,28 +84,35 @@ def going_back(seen: Observation, record: Record, now: float) -> Decision:
     progress, back_at = record.progress, f"is back at {in_words(weights_of(record))}"
     if _carries_stable(seen, record) and seen.gateway.acceptance is Acceptance.LIVE:
         record = went_live(record, now)
-    live_at = record.progress.live_at
+    live_at, bare = record.progress.live_at, _is_bare(seen.gateway, record)
     if live_at is None:
         waited = now - progress.step_at
         if seen.gateway.acceptance is Acceptance.ABSENT and waited >= CONFIRMATION_DEADLINE_S:
             if seen.gateway.message:
                 cannot = f"ends with unknown weights, for the rule cannot be written any more ({seen.gateway.message})"
-                return _done(record, cannot, now)
-            return _done(record, f"{back_at} (there is no route)", now)
+                return _done(record, cannot, now, bare=False)
+            return _done(record, f"{back_at} (there is no route)", now, bare=False)
         if _carries_stable(seen, record) and waited >= CONFIRMATION_DEADLINE_S:
             unconfirmed = f"(not confirmed by the gateway within {duration(CONFIRMATION_DEADLINE_S)})"
-            return _done(record, f"{back_at} {unconfirmed}", now)
-        # A candidate whose Service is gone keeps the gateway from resolving the route: it is left out.
-        bare = seen.gateway.acceptance is Acceptance.REJECTED
+            return _done(record, f"{back_at} {unconfirmed}", now, bare=bare)
         if seen.gateway.contended:
             return _asking(record, FOUGHT_OVER, bare=bare)
         return _asking(record, seen.gateway.awaited, bare=bare)
     noisy = _still_answering(seen, record)
     record = _looked(seen, record)
     if noisy and now - live_at < SILENCE_DEADLINE_S:
-        return _asking(record, f"{', '.join(noisy)} was not seen without requests yet")
+        return _asking(record, f"{', '.join(noisy)} was not seen without requests yet", bare=bare)
     remark = f" (not seen to stop within {duration(SILENCE_DEADLINE_S)}: {', '.join(noisy)})" if noisy else ""
-    return _done(record, f"{back_at}{remark}", now)
+    return _done(record, f"{back_at}{remark}", now, bare=bare)
+
+
+def _is_bare(gateway: Gateway, record: Record) -> bool:
+    """Whether arms that get nothing are left out: one whose Service is gone keeps a gateway from resolving the route.
+
+    What was left out stays so: a gateway that accepts the route without it would reject it again.
+    """
+    left_out = any(arm.backend not in gateway.weights for arm in record.attempt.arms if not arm.stable)
+    return gateway.acceptance is Acceptance.REJECTED or (bool(gateway.weights) and left_out)
 
 
 def _carries_stable(seen: Observation, record: Record) -> bool:
@@ -152,7 +159,7 @@ def _order(record: Record, *, bare: bool = False) -> RouteOrder:
     return RouteOrder(ordered, attempt.stable, rollback_of=attempt.name)
 
 
-def _done(record: Record, how: str, now: float) -> Decision:
+def _done(record: Record, how: str, now: float, *, bare: bool) -> Decision:
     """`how` the attempt ends, as what comes after its number."""
     verdict, attempt = record.progress.verdict, record.attempt
     blameless = verdict is not None and verdict.reason is Reason.SPEC_CHANGED
@@ -166,7 +173,7 @@ def _done(record: Record, how: str, now: float) -> Decision:
         Phase.HOLDING if blameless else Phase.ROLLED_BACK,
         Reason.SPEC_CHANGED if blameless else Reason.ROLLED_BACK,
         message,
-        _order(done),
+        _order(done, bare=bare),
         record=done,
         announcements=(Announcement(Reason.ROLLED_BACK, message, warning=not blameless),),
         stalled=not blameless,

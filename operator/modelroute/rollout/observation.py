@@ -73,10 +73,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why the spec cannot be carried out now."""
+    """Why the spec cannot be carried out now; `backend` is the one that it is with, where it is with one."""
 
     reason: Reason
     message: str
+    backend: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Observation:
     seconds): when this process last saw the route with the step's weights, None where it never did. `awaited_since`
     (unix seconds): since when the first of the problems, where it is one with a backend, has been waited out.
     `silent_since` (unix seconds): since when the gateway has said nothing of the route, None where it has.
+    `rejected_since` (unix seconds): since when this process has seen the gateway reject the route, if it does.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Observation:
     moved_away: bool = False
     awaited_since: float | None = None
     silent_since: float | None = None
+    rejected_since: float | None = None
     redefined: frozenset[str] = frozenset()
     earlier: Record | None = None
     overtaken: tuple[Record, ...] = ()

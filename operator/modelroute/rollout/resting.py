@@ -14,7 +14,7 @@ from modelroute.rollout.lack import GATEWAY_POLL_S
 from modelroute.rollout.observation import Acceptance, Observation, Problem
 from modelroute.rollout.plan import Plan
 from modelroute.rollout.reasons import Reason
-from modelroute.rollout.refusing import refusal_in
+from modelroute.rollout.refusing import Refusal, refusal_in
 from modelroute.rollout.split import TOTAL, Split, arms_between, same_traffic, split_of, words_of
 from modelroute.rollout.starting import begin
 from modelroute.rollout.verbs import refusal_against, wants_retry
@@ -118,6 +118,9 @@ def _cannot_be_carried_out(seen: Observation, stable: Split | None, now: float) 
         # Nobody can say what its candidates do to people: they get nothing until somebody can.
         order = RouteOrder(stable, stable)
         rest = f"until then all traffic is where it was before: {words_of(stable)}"
+    if (refused := refusal_against(seen)) is not None:
+        # It is not tried again by itself once the problem is mended.
+        rest += f". Before, {_how_it_ended(seen, refused)}"
     return Decision(
         Phase.PENDING if absent else Phase.HOLDING,
         problem.reason,
@@ -150,14 +153,17 @@ def _first_visit(plan: Plan) -> Decision:
 def _resting_split(seen: Observation, stable: Split, now: float) -> Split:
     """`stable` as the route carries it: arms at 0 stay until requests of the last attempt have been answered.
 
-    Not where the gateway rejects the route: one of those arms may be what it cannot resolve.
+    Not where the gateway rejects the route: one of those arms may be what it cannot resolve. What was left out for that
+    on the way back stays so.
     """
     finished = seen.record.progress.finished_at if seen.record is not None else None
     if seen.record is None or finished is None or now - finished >= TIDY_AFTER_S:
         return stable
-    if seen.gateway.acceptance is Acceptance.REJECTED:
+    split = split_of(seen.record.attempt.arms, weights_of(seen.record))
+    left_out = any(share.backend not in seen.gateway.weights for share in split)
+    if seen.gateway.acceptance is Acceptance.REJECTED or left_out:
         return stable
-    return split_of(seen.record.attempt.arms, weights_of(seen.record))
+    return split
 
 
 def _contended(seen: Observation, plan: Plan, order: RouteOrder) -> Decision:
@@ -197,12 +203,19 @@ def _rolled_back(seen: Observation, order: RouteOrder) -> Decision | None:
     refused = refusal_against(seen)
     if refused is None or wants_retry(seen):
         return None
+    retry = f"say retry@{seen.retry_token}" if seen.retry_token else ""
+    if refused.reason == Reason.GATEWAY_REJECTED and retry:
+        onward = f"Mend what the gateway names, then {retry}, or change its models or objectives"
+    else:
+        onward = f"Change its models or objectives to try again{f', or {retry}' if retry else ''}"
+    message = f"{_how_it_ended(seen, refused)}. Live: {words_of(order.stable)}. {onward}"
+    return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
+
+
+def _how_it_ended(seen: Observation, refused: Refusal) -> str:
     gone = " (its ModelRollout is gone, or is of another route)" if seen.record is None else ""
     still = "" if seen.record is None else keeps(seen.record)
-    told = f"attempt {refused.attempt} was rolled back{gone}: {refused.told}{still}"
-    retry = f", or say retry@{seen.retry_token}" if seen.retry_token else ""
-    message = f"{told}. Live: {words_of(order.stable)}. Change its models or objectives to try again{retry}"
-    return Decision(Phase.ROLLED_BACK, Reason.ROLLED_BACK, message, order, stalled=True, wake_after_s=60.0)
+    return f"attempt {refused.attempt} was rolled back{gone}: {refused.told}{still}"
 
 
 def _compares(plan: Plan, stable: Split) -> bool:

@@ -132,7 +132,7 @@ _ROWS: Final[Mapping[Event, tuple[Cell, ...]]] = {
     Event.PROOF_LACKING:       (___,  ___,  ___,  ___,  ___,  ___,   ___,  ___,  ___,  ___),
     Event.UNKNOWN:             (___,  ___,  ___,  ___,  HO,   HO,    ___,  ___,  ___,  ___),
     Event.GATEWAY_SILENT:      (___,  H,    H,    ___,  HO,   PR+HO, PR,   PR+HO, ___, H),
-    Event.GATEWAY_REJECTS:     (___,  H,    H,    ___,  HO,   HO,    HO,   ___,  ___,  H),
+    Event.GATEWAY_REJECTS:     (___,  H,    H,    ___,  HO,   HO,    HO,   RB,   ___,  H),
     Event.ROUTE_CHANGED:       (___,  H,    H,    ___,  ___,  PR,    PR,   PR+HO, ___, H),
     Event.ROUTE_CONTENDED:     (P+H,  H,    H,    ___,  HO,   HO,    HO,   ___,  ___,  H),
     Event.ROUTE_DELETED:       (___,  H,    H,    ___,  ___,  PR,    PR,   PR+HO, ___, H),
@@ -204,6 +204,7 @@ EXITS: Final[Mapping[State, tuple[Exit, ...]]] = {
     ),
     State.HOLDING: (
         Exit(By.TIME, Event.ALL_MET, "what the message names is known, or accepted, again"),
+        Exit(By.TIME, Event.GATEWAY_REJECTS, "the gateway still rejects the step after 10 s: back to the stable split"),
         Exit(By.ACTION, Event.PROMOTE, "promote, after progressDeadline"),
         Exit(By.ACTION, Event.ABORT, "abort: back to the stable split"),
         Exit(By.ACTION, Event.SPEC_CHANGED, "apply another spec"),

@@ -18,6 +18,7 @@ from modelroute.rollout.lack import GATEWAY_POLL_S, Lack, View
 from modelroute.rollout.observation import Acceptance, Gateway, Observation
 from modelroute.rollout.places import placed
 from modelroute.rollout.reasons import Reason
+from modelroute.rollout.rejected import rejection
 from modelroute.rollout.split import in_words, same_traffic, split_of, weights_at, words_of
 from modelroute.rollout.words import duration
 
@@ -29,6 +30,8 @@ def under_way(seen: Observation, record: Record, now: float) -> Decision:
     assessment = assess(record.attempt.design, record.progress.engine)
     if (harm := harm_in(record, assessment, seen.terms.scrape_interval_s, now)) is not None:
         return go_back(seen.gateway, record, harm, now)
+    if (rejected := rejection(seen, record, now)) is not None:
+        return go_back(seen.gateway, record, rejected, now)
     if record.attempt.deadline.action is OnDeadline.ROLL_BACK and is_overdue(record, now):
         message = f"progressDeadline {duration(record.attempt.deadline.after_s)} has passed"
         return go_back(seen.gateway, record, Verdict(Reason.DEADLINE_EXCEEDED, message, now), now)

@@ -178,7 +178,7 @@ async def test_a_way_back_on_a_rule_that_cannot_be_written_any_more_does_not_cla
     assert ended.endswith("): a person aborted it")
     assert world.rollouts()[-1]["status"]["phase"] == "Aborted"
     assert world.status["phase"] == "Pending"
-    assert world.status["message"].endswith("; which weights are live is not known")
+    assert "; which weights are live is not known. Before, attempt 1 was rolled back" in world.status["message"]
     assert "large 100 %" not in world.status["message"]
 
 

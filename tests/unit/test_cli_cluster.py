@@ -230,14 +230,24 @@ def test_a_refused_verb_is_exit_code_1_with_the_operators_words(scene: str, verb
 
 
 def test_a_verb_asked_again_at_the_same_moment_says_that_it_was_refused_before() -> None:
+    someone = person("rolled back")
+    someone.runs("approve", NAME)
+
+    done = someone.runs("approve", NAME)
+
+    assert done.exit_code == 1
+    assert "was asked before, at this very moment" in done.output
+    assert "no rollout is under way" in done.output
+
+
+def test_a_verb_asked_again_after_its_refusal_is_answered_anew() -> None:
     someone = person("progressing")
     someone.runs("resume", NAME)
 
     done = someone.runs("resume", NAME)
 
     assert done.exit_code == 1
-    assert "was asked before, at this very moment" in done.output
-    assert "it is not paused" in done.output
+    assert "refused: resume: it is not paused" in done.output
 
 
 def test_a_status_write_of_the_operator_in_between_does_not_keep_a_verb_from_being_written() -> None:

@@ -172,5 +172,6 @@ async def test_one_poisoned_object_among_200_on_the_api_server_holds_up_no_other
     await many.until(lambda found: all(found[key] == ("Stable", 1) for key in well))
 
     assert many.phases()[poisoned][0] != "Stable"
-    assert "RecordUnreadable" in {each["reason"] for each in live.status["conditions"]}
+    told = live.get("modelroutes", live.route)["status"]["conditions"]
+    assert "RecordUnreadable" in {each["reason"] for each in told}
     assert live.small == 0, "nobody knows what it has proven"

@@ -172,6 +172,14 @@ def test_a_value_that_is_not_a_count_is_never_a_number(value: float, at: str) ->
     assert math.isnan(result)
 
 
+def test_a_counter_that_three_scrapes_were_without_was_deleted_also_where_it_comes_back_above_its_last_value() -> None:
+    """Traefik's, of a service that left a route and is back: its process was scraped meanwhile."""
+    away = [(-2, OLD, 10.0), (3, OLD, None), (8, OLD, None)]
+
+    assert counted([*away, (13, OLD, 12.0)], -1, 15) == 2
+    assert counted([*away, (13, OLD, None), (18, OLD, 12.0)], -1, 20) == 12
+
+
 @pytest.mark.parametrize(
     ("scrapes", "reason"),
     [

@@ -14,7 +14,7 @@ counts from 0; one seen first together with its target counts as the target's `S
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +30,9 @@ from modelroute.metrics.scrapes import (
     target_of,
 )
 from modelroute.rollout.reasons import Reason
+
+LOST_AT_MOST = 2
+"""A counter that more scrapes on end were without, while its process was scraped, was deleted and not lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +101,16 @@ def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:
     """How much was counted in the window; NaN if any value that it takes is not a count.
 
     A target without a span adds nothing. A value below the last one of the same process in sight says that the
-    counter was deleted there, and started again from 0. One that is not has been counted up to the last: that it was
-    deleted and has counted as much again cannot be told from a sample that was lost, and would invent all of its life.
+    counter was deleted there, and started again from 0; so does one that more than `LOST_AT_MOST` scrapes of the
+    process were without. Any other has been counted up to the last: that it was deleted and has counted as much again
+    cannot be told from samples that were lost, and would invent all of its life.
     """
     span = spans.get(counter.target)
     if span is None:
         return 0.0
     total = 0.0
     last: float | None = None
-    last_life: Life | None = None
+    last_t, last_life = -math.inf, None
     for sample in counter.within(span.horizon, span.end):
         life = span.life_at(sample.t)
         if life is None:
@@ -115,12 +119,17 @@ def increase(counter: Counter, spans: Mapping[TargetId, Span]) -> float:
             before = last if life is last_life else None
             if not all(valid_count(seen) for seen in (sample.value, before) if seen is not None):
                 return math.nan
-            if before is not None and sample.value >= before:
+            if before is not None and sample.value >= before and _missed(life, last_t, sample.t) <= LOST_AT_MOST:
                 total += sample.value - before
             elif before is not None or life.begun is Step.NEW or life.times[0] < sample.t:
                 total += sample.value
-        last, last_life = sample.value, life
+        last, last_t, last_life = sample.value, sample.t, life
     return total
+
+
+def _missed(life: Life, after: float, before: float) -> int:
+    """How many scrapes of the process were without the counter between two that had it."""
+    return max(0, bisect_left(life.times, before) - bisect_right(life.times, after))
 
 
 def seen_in(counter: Counter, spans: Mapping[TargetId, Span]) -> bool:

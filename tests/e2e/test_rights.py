@@ -41,7 +41,7 @@ def granted() -> set[Right]:
 def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
     stack: Stack, scene: Scene, tmp_path: Path
 ) -> None:
-    """A backend that may not be named, a promotion, a rollback, a ModelRoute made anew and a promotion on an adopted
+    """A backend that may not be named, promotions, a rollback, a ModelRoute made anew and a promotion on an adopted
     route, seen from between operator and API server.
     """
     scene.add_model("large-v1", seed=1)
@@ -69,17 +69,20 @@ def test_the_operator_uses_every_right_of_its_role_and_asks_for_no_other(
         elsewhere[1]["backendRef"]["namespace"] = "elsewhere"
         apply(40, models=elsewhere)
         wait_for("Holding", None)
-        scene.start_load(rate=50.0, duration_s=300.0, seed=3)
+        scene.start_load(rate=50.0, duration_s=400.0, seed=3)
         apply(40)
         wait_for("Stable", 1)
         small.control(fail_rate=0.5)
         apply(80)
         wait_for("RolledBack", 2)
-        wait_until(lambda: len(scene.rollouts()) == 1, what="the oldest attempt is deleted")
         small.control(fail_rate=0.0)
+        apply(60)
+        wait_for("Stable", 3)
+        # Until then the first attempt's split was the one that the guard watched.
+        wait_until(lambda: len(scene.rollouts()) == 1, what="the older attempts are deleted")
         scene.stack.kubectl("delete", "modelroute", NAME, "-n", scene.namespace, "--cascade=orphan")
-        apply(80)
-        wait_for("RolledBack", 2)
+        apply(60)
+        wait_for("Stable", 3)
         scene.stack.kubectl("delete", "modelroute", NAME, "-n", scene.namespace)
         scene.apply(own_route(scene, adopted_by=NAME))
         adopting = {"parentRefs": None, "hostnames": None, "routeRef": {"name": "own", "rule": "chat"}}

@@ -196,7 +196,8 @@ class ModelRouteSpec(Wire):
         False, description="Whether to stop where the rollout is; a proven breach still rolls it back."
     )
     history_limit: Annotated[int, Field(ge=1, le=100)] = Field(
-        10, description="How many finished ModelRollouts are kept as history."
+        10,
+        description="How many finished ModelRollouts are kept as history, beside the one whose split is guarded.",
     )
 
     @property

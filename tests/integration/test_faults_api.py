@@ -133,7 +133,7 @@ async def test_who_is_told_when_to_come_again_asks_no_sooner(live: LiveWorld) ->
     live.proxy.choose = choose
     loop = Loop(ticker.tick)
     loop.wake(live.namespace, NAME)
-    await asyncio.sleep(3.0)
+    await asyncio.sleep(3.0)  # the loop waits by the real clock, and the point is how often it asks meanwhile
     await loop.stop()
 
     first, second = asked

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -179,6 +180,10 @@ async def waiting_at_the_gate(stack: Stack, namespace: str, directory: Path) -> 
         yield made
 
 
+def is_told(reason: str, status: Json) -> bool:
+    return bool(metrics(status)["reason"] == reason)
+
+
 async def test_what_is_no_evidence_holds_the_step_and_is_named_and_the_rollout_goes_on_after_it(
     stack: Stack, namespace: str, tmp_path: Path
 ) -> None:
@@ -187,9 +192,7 @@ async def test_what_is_no_evidence_holds_the_step_and_is_named_and_the_rollout_g
         for what, fault in FAULTS.items():
             site.relay.answer = fault.answer or as_it_is
             with nullcontext() if fault.answer else site.relay.down():
-                status = await site.until(
-                    lambda status, fault=fault: metrics(status)["reason"] == fault.reason  # type: ignore[misc]
-                )
+                status = await site.until(partial(is_told, fault.reason))
                 assert metrics(status)["status"] == "False", what
                 assert fault.words in metrics(status)["message"], what
                 assert (status["phase"], condition(status, "Ready")["reason"]) == ("Holding", fault.reason), what
@@ -203,7 +206,7 @@ async def test_what_is_no_evidence_holds_the_step_and_is_named_and_the_rollout_g
         site.live.say("approve")
         await site.until(lambda status: "a person's approval" not in str(status["lacking"]))
         for _ in range(3):
-            await asyncio.sleep(WINDOW_S)
+            await asyncio.sleep(WINDOW_S)  # a window of the real Prometheus, whose clock is real
             await site.ticker.tick(namespace, site.live.route)
         assert (site.live.weights(), site.live.status["step"]) == (AT_STEP_1, "1/2")
         site.relay.answer = as_it_is

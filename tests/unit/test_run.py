@@ -164,5 +164,5 @@ def until(url: str, word: str) -> tuple[int, str]:
     """What `url` answers once `word` is in it, or after 60 s."""
     end = time.monotonic() + 60
     while word not in (found := read(url))[1] and time.monotonic() < end:
-        time.sleep(0.1)
+        time.sleep(0.1)  # another process begins and is asked over HTTP, by no clock of ours
     return found

@@ -119,7 +119,7 @@ def test_however_it_ends_the_terminal_is_as_it_was_with_the_last_screen_on_it(ho
     ended, end = (0, 0), time.monotonic() + 10
     while not ended[0] and time.monotonic() < end:
         ended = os.waitpid(pid, os.WNOHANG)
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process ends, by no clock of ours
     os.close(terminal)
     if not ended[0]:
         os.kill(pid, signal.SIGKILL)
